@@ -1,8 +1,8 @@
 """What can be said about the dependencies without a network: `python requirements/audit.py [FOLDER]`.
 
-Every requirement of a `.in` file is pinned in its `.txt` by a version that satisfies it; every pin carries a sha256;
-nothing comes from a URL; the development lock contains the runtime lock unchanged; the installer's pin is the
-development lock's; the running environment holds the pinned versions. Prints one line per breach, exits 1 on any.
+Every requirement of a `.in` file is pinned in its `.txt` by a version that satisfies it; every pin carries a
+sha256; nothing comes from a URL; the development lock contains the runtime lock unchanged; the installer's pin is
+the development lock's; the running environment holds the pinned versions. One line per breach, exit 1 on any.
 """
 
 import re
@@ -51,7 +51,7 @@ def read_wishes(path: Path) -> list[Requirement]:
 
 
 def breaches(folder: Path) -> list[str]:
-    """Every way in which the lock files of `folder` disagree with each other or with what people asked for."""
+    """Every way in which the locks of `folder` disagree with each other or with what people asked for."""
     locks = {name: read_lock(folder / f"{name}.txt") for name in ("base", "dev", "bootstrap")}
     found = []
     for name, pins in locks.items():

@@ -1,0 +1,130 @@
+"""What every test stands on: real PostgreSQL and Valkey, a database of its own, no way out of this machine.
+
+Without DATABASE_URL the embedded services are started under `var/test` (or VAR_DIR) and stay up, so that the next run
+starts at once. Settings are read once, so all of this happens while this module is imported; workers of a parallel
+run inherit the addresses and have a database, broker numbers, lake, keys and state of their own.
+"""
+
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+def _start_services(var_dir: Path) -> None:
+    """Point the environment at embedded servers, as the superuser: only an owner may create test databases."""
+    from controlplane.embedded import services  # only when no server is named: the wheels are optional
+    from controlplane.embedded.places import SUPERUSER, places
+
+    services.ensure_running(var_dir)
+    where = places(var_dir)
+    os.environ["DATABASE_URL"] = where.database_url(SUPERUSER)
+    os.environ.setdefault("BROKER_URL", where.addresses()["BROKER_URL"])
+
+
+def _prepare_environment() -> None:
+    var_dir = Path(os.environ.setdefault("VAR_DIR", str(ROOT / "var" / "test")))
+    if not os.environ.get("DATABASE_URL"):
+        _start_services(var_dir)
+    own = var_dir / "workers" / WORKER
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    os.environ["LAKE_URL"] = f"file://{own / 'lake'}"
+    os.environ["KEYS_DIR"] = str(own / "keys")
+    os.environ["STATE_DIR"] = str(own / "state")
+    os.environ["AUDIT_ANCHOR_FILE"] = str(own / "anchors" / "audit.jsonl")
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
+    os.environ.setdefault("DEBUG", "0")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+    # Playwright's synchronous driver keeps an event loop in the test's thread; Django's guard takes it for async code.
+    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+_prepare_environment()
+
+from django.conf import settings  # noqa: E402 - the environment above is what settings read
+
+settings.DATABASES  # noqa: B018 - read them now, so that pytest-django finds them configured
+
+
+class OutsideConnection(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+def _allowed(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a Unix socket's path
+    host = str(address[0])
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host.split("%", maxsplit=1)[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback() -> Iterator[None]:
+    """Refuse every connection but those to loopback addresses and Unix sockets."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if not _allowed(address):
+            raise OutsideConnection(f"tests stay on this machine; this one connects to {address!r}")
+        connect(self, address)
+
+    def guarded_ex(self: socket.socket, address: Any) -> int:
+        if not _allowed(address):
+            raise OutsideConnection(f"tests stay on this machine; this one connects to {address!r}")
+        return connect_ex(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    patch.setattr(socket.socket, "connect_ex", guarded_ex)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Name the test database, and empty append-only tables the only way the database lets anyone.
+
+    Triggers refuse UPDATE, DELETE and TRUNCATE on audit rows, so a flush between transactional tests would fail.
+    A superuser in replica mode fires no triggers; the product has no such role and no such code.
+    """
+    from django.db import connection  # after django.setup()
+
+    flush = connection.ops.execute_sql_flush
+
+    def flush_without_triggers(sql_list: list[str]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        try:
+            flush(sql_list)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SET session_replication_role = origin")
+
+    connection.ops.execute_sql_flush = flush_without_triggers  # type: ignore[method-assign]  # test connection only
+
+
+@pytest.fixture(scope="session")
+def var_dir() -> Path:
+    """This worker's own folder: lake, keys and state live below it."""
+    return Path(os.environ["STATE_DIR"]).parent
+
+
+@pytest.fixture(scope="session")
+def database_host() -> str:
+    """Where the test server listens: a socket directory or a host name."""
+    return str(settings.DATABASES["default"]["HOST"]) or str(urlsplit(os.environ["DATABASE_URL"]).hostname)
