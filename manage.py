@@ -1,0 +1,33 @@
+#!/usr/bin/env python
+"""Every command of an installation: `manage.py up` runs it, `manage.py help` lists the others."""
+
+import os
+from pathlib import Path
+import sys
+
+from controlplane.embedded import runtime_env
+from controlplane.embedded.places import places
+from controlplane.embedded.refusals import Refusal
+
+FIRST_COMMANDS = ("up", "demo", "restore")  # they may be the first thing run on an empty folder
+
+
+def main(arguments: list[str]) -> None:
+    from django.core.management import (
+        execute_from_command_line,
+    )  # settings may load only after the environment
+
+    execute_from_command_line(arguments)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+    var_dir = places(os.environ.get("VAR_DIR") or Path(__file__).resolve().parent / "var")
+    try:
+        if sys.argv[1:2] and sys.argv[1] in FIRST_COMMANDS:
+            runtime_env.ensure(var_dir)
+        runtime_env.load(var_dir, os.environ)
+        main(sys.argv)
+    except Refusal as refusal:
+        print(f"manage.py: {refusal.message}", file=sys.stderr)
+        sys.exit(refusal.exit_code)
