@@ -2,8 +2,8 @@
 """Every command of an installation: `manage.py up` runs it, `manage.py help` lists the others."""
 
 import os
-from pathlib import Path
 import sys
+from pathlib import Path
 
 from controlplane.embedded import runtime_env
 from controlplane.embedded.places import places
@@ -29,5 +29,5 @@ if __name__ == "__main__":
         runtime_env.load(var_dir, os.environ)
         main(sys.argv)
     except Refusal as refusal:
-        print(f"manage.py: {refusal.message}", file=sys.stderr)
+        sys.stderr.write(f"manage.py: {refusal.message}\n")
         sys.exit(refusal.exit_code)

@@ -1,12 +1,12 @@
 """Under which user the servers run, and what it takes for that user to reach its files."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 import os
-from pathlib import Path
 import pwd
 import stat
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from controlplane.embedded import launch
 from controlplane.embedded.refusals import ExitCode, Refusal

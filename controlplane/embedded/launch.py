@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> None:
         _checked(libc.prctl(PR_SET_PDEATHSIG, options.death_signal, 0, 0, 0), "PR_SET_PDEATHSIG")
         if os.getppid() != options.parent:
             sys.exit("the supervisor ended before its process began")
-    os.execvp(options.command[0], options.command)
+    os.execvp(options.command[0], options.command)  # noqa: S606 - becoming the program is the point
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The embedded PostgreSQL: make its data directory, run it on a Unix socket, set up its roles."""
 
 import os
-from pathlib import Path
 import pwd
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -44,7 +44,7 @@ def data_major(where: Places) -> str | None:
 
 def program_major() -> str:
     """Major of the programs in the wheel."""
-    said = subprocess.run(  # noqa: S603 - a program of our own wheel
+    said = subprocess.run(
         [str(wheels.postgres_bin() / "postgres"), "--version"], check=True, capture_output=True, text=True
     )
     return said.stdout.split()[-1].partition(".")[0]
@@ -80,7 +80,7 @@ def initialise(where: Places) -> None:
         "--builtin-locale=C.UTF-8",
         "--no-instructions",
     ]
-    done = subprocess.run(  # noqa: S603 - as above
+    done = subprocess.run(
         user.command(command, touches=(fresh, bin_dir / "initdb")),
         capture_output=True,
         text=True,
@@ -186,9 +186,7 @@ def stop(where: Places) -> None:
         return
     user, program = account(where.data), wheels.postgres_bin() / "pg_ctl"
     command = [str(program), "stop", "-D", str(where.data), "-m", "fast", "-w", "-t", str(int(STOP_SECONDS))]
-    subprocess.run(  # noqa: S603 - as above
-        user.command(command, touches=(where.data, program)), capture_output=True, check=False
-    )
+    subprocess.run(user.command(command, touches=(where.data, program)), capture_output=True, check=False)
 
 
 def wait_until_up(where: Places, *, seconds: float = START_SECONDS) -> bool:

@@ -1,9 +1,9 @@
 """VAR_DIR/runtime.env: how every process of an embedded installation learns its addresses and its secret."""
 
-from collections.abc import MutableMapping
 import os
-from pathlib import Path
 import secrets
+from collections.abc import MutableMapping
+from pathlib import Path
 
 from controlplane.embedded.places import Places
 from controlplane.embedded.refusals import ExitCode, Refusal
@@ -49,11 +49,11 @@ def _write(path: Path, content: dict[str, str]) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(
-            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write("# Written by manage.py up. Keep it secret: SECRET_KEY signs sessions.\n")
-            file.writelines(f"{key}={value}\n" for key, value in content.items())
+        fresh.touch(0o600)
+        lines = (f"{key}={value}\n" for key, value in content.items())
+        fresh.write_text(
+            "# Written by manage.py up. Keep it secret: it signs sessions.\n" + "".join(lines), "utf-8"
+        )
         fresh.replace(path)
     except OSError as error:
         raise Refusal(

@@ -1,11 +1,11 @@
 """Database and broker of an installation without a supervisor: for tests, single commands, backup and restore."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 import fcntl
 import os
-from pathlib import Path
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from controlplane.embedded import postgres, runtime_env, valkey
@@ -91,9 +91,7 @@ def _start_detached(server: Server, where: Places, name: str) -> None:
     log = where.logs / f"{name}.log"
     command = user.command(server.server_command(where), touches=server.touches(where), detach=True)
     with log.open("ab") as output:
-        subprocess.run(  # noqa: S603 - a program of our own wheels
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=True
-        )
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=True)
     if not server.wait_until_up(where):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise Refusal(

@@ -1,9 +1,11 @@
 """The embedded Valkey: the broker. What it holds may be lost at any time, so it writes nothing to disk."""
 
-from pathlib import Path
 import time
+from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from controlplane.embedded import wheels
 from controlplane.embedded.account import Account, account
@@ -46,10 +48,15 @@ def touches(where: Places) -> tuple[Path, ...]:
     return (where.valkey, where.run, wheels.valkey_server())
 
 
+def _connect(where: Places) -> redis.Redis:
+    at_once = Retry(NoBackoff(), 0)
+    return redis.Redis(unix_socket_path=str(where.valkey_socket), socket_timeout=5, retry=at_once)
+
+
 def is_up(where: Places) -> bool:
     """Does the server answer?"""
     try:
-        with redis.Redis(unix_socket_path=str(where.valkey_socket), socket_timeout=5) as connection:
+        with _connect(where) as connection:
             return bool(connection.ping())
     except (redis.ConnectionError, redis.TimeoutError):
         return False
@@ -58,7 +65,7 @@ def is_up(where: Places) -> bool:
 def stop(where: Places) -> None:
     """Stop a server that runs detached."""
     try:
-        with redis.Redis(unix_socket_path=str(where.valkey_socket), socket_timeout=5) as connection:
+        with _connect(where) as connection:
             connection.shutdown(nosave=True)
     except redis.ConnectionError:
         return

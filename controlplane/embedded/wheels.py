@@ -3,10 +3,10 @@
 Only files are used, never the wheels' Python layers. To swap a wheel, change the two constants.
 """
 
+import platform
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-import platform
 
 from controlplane.embedded.refusals import ExitCode, Refusal
 
