@@ -23,19 +23,31 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 def _start_services(var_dir: Path) -> None:
     """Point the environment at embedded servers, as the superuser: only an owner may create test databases."""
-    from controlplane.embedded import services  # only when no server is named: the wheels are optional
-    from controlplane.embedded.places import SUPERUSER, places
+    # Imported only when no server is named: then the wheels need not be there.
+    from controlplane.embedded import services  # noqa: PLC0415
+    from controlplane.embedded.places import SUPERUSER, places  # noqa: PLC0415
 
-    services.ensure_running(var_dir)
-    where = places(var_dir)
-    os.environ["DATABASE_URL"] = where.database_url(SUPERUSER)
-    os.environ.setdefault("BROKER_URL", where.addresses()["BROKER_URL"])
+    addresses = services.ensure_running(var_dir)
+    os.environ["DATABASE_URL"] = places(var_dir).database_url(SUPERUSER)
+    os.environ.setdefault("BROKER_URL", addresses["BROKER_URL"])
+
+
+def _own_broker(url: str) -> str:
+    """The broker's database number that belongs to this worker: 1 for the main process, 2 and up for the others."""
+    if not url.startswith("redis"):
+        return url
+    number = 1 if WORKER == "main" else 2 + int(WORKER.removeprefix("gw"))
+    if url.startswith("redis+socket"):
+        return f"{url.partition('?')[0]}?virtual_host={number}"
+    return urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
 def _prepare_environment() -> None:
     var_dir = Path(os.environ.setdefault("VAR_DIR", str(ROOT / "var" / "test")))
     if not os.environ.get("DATABASE_URL"):
         _start_services(var_dir)
+    if os.environ.get("BROKER_URL"):
+        os.environ["BROKER_URL"] = _own_broker(os.environ["BROKER_URL"])
     own = var_dir / "workers" / WORKER
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
@@ -102,7 +114,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     Triggers refuse UPDATE, DELETE and TRUNCATE on audit rows, so a flush between transactional tests would fail.
     A superuser in replica mode fires no triggers; the product has no such role and no such code.
     """
-    from django.db import connection  # after django.setup()
+    from django.db import connection  # noqa: PLC0415 - after django.setup()
 
     flush = connection.ops.execute_sql_flush
 
@@ -119,12 +131,19 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def var_dir() -> Path:
-    """This worker's own folder: lake, keys and state live below it."""
-    return Path(os.environ["STATE_DIR"]).parent
+def django_db_setup(django_db_setup: None) -> None:
+    """The test database, and every address of it: settings for this process, the environment for its children."""
+    url = (
+        urlsplit(os.environ["DATABASE_URL"])
+        ._replace(path="/" + settings.DATABASES["default"]["NAME"])
+        .geturl()
+    )
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_DIRECT_URL"):
+        setattr(settings, name, url)
+        os.environ[name] = url
 
 
 @pytest.fixture(scope="session")
-def database_host() -> str:
-    """Where the test server listens: a socket directory or a host name."""
-    return str(settings.DATABASES["default"]["HOST"]) or str(urlsplit(os.environ["DATABASE_URL"]).hostname)
+def var_dir() -> Path:
+    """This worker's own folder: lake, keys and state live below it."""
+    return Path(os.environ["STATE_DIR"]).parent
