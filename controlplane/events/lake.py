@@ -162,7 +162,9 @@ def rewrite_day(table: DeltaTable, day: str, *, keep: pc.Expression) -> None:
     date.fromisoformat(day)
     dataset = table.to_pyarrow_dataset()
     scanner = dataset.scanner(columns=LAKE_SCHEMA.names, filter=(pc.field(PARTITION) == day) & keep)
-    _commit(table, scanner.to_reader(), mode="overwrite", predicate=f"{PARTITION} = '{day}'", transactions=None)
+    _commit(
+        table, scanner.to_reader(), mode="overwrite", predicate=f"{PARTITION} = '{day}'", transactions=None
+    )
     table.update_incremental()
 
 
