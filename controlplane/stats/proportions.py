@@ -122,7 +122,10 @@ def _score_lift(control: _Scored, treatment: _Scored) -> RelativeLift | Undefine
     product = control.rate * treatment.rate
     below = treatment.low * (2 * treatment.rate - treatment.low)
     above = treatment.high * (2 * treatment.rate - treatment.high)
-    low = below / (product + math.sqrt(product**2 - below * control.high * (2 * control.rate - control.high)))
+    low = 0.0
+    if below > 0.0:
+        ceiling = control.high * (2 * control.rate - control.high)
+        low = below / (product + math.sqrt(max(product**2 - below * ceiling, 0.0)))
     base = control.low * (2 * control.rate - control.low)
-    high = (product + math.sqrt(product**2 - above * base)) / base
+    high = (product + math.sqrt(max(product**2 - above * base, 0.0))) / base
     return RelativeLift(treatment.rate / control.rate - 1.0, Interval(low - 1.0, high - 1.0))
