@@ -5,19 +5,14 @@ import os
 import sys
 from pathlib import Path
 
+from django.core.management import execute_from_command_line
+
 from controlplane.embedded import runtime_env
 from controlplane.embedded.places import places
 from controlplane.embedded.refusals import Refusal
 
 FIRST_COMMANDS = ("up", "demo", "restore")  # they may be the first thing run on an empty folder
-
-
-def main(arguments: list[str]) -> None:
-    from django.core.management import (
-        execute_from_command_line,
-    )  # settings may load only after the environment
-
-    execute_from_command_line(arguments)
+OWNER_COMMANDS = ("migrate",)
 
 
 if __name__ == "__main__":
@@ -26,8 +21,10 @@ if __name__ == "__main__":
     try:
         if sys.argv[1:2] and sys.argv[1] in FIRST_COMMANDS:
             runtime_env.ensure(var_dir)
+        if sys.argv[1:2] and sys.argv[1] in OWNER_COMMANDS:
+            os.environ.setdefault("DATABASE_ROLE", "owner")
         runtime_env.load(var_dir, os.environ)
-        main(sys.argv)
+        execute_from_command_line(sys.argv)
     except Refusal as refusal:
         sys.stderr.write(f"manage.py: {refusal.message}\n")
         sys.exit(refusal.exit_code)

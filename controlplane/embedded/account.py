@@ -75,6 +75,11 @@ class Account:
         return (found.st_mode >> shift) & wanted == wanted
 
 
+def server_environment() -> dict[str, str]:
+    """What the servers see of our environment: none of its secrets."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
 def account(data: Path) -> Account:
     """The account for servers whose data directory is `data`: our own, or as root the directory's owner,
     or else the first of `postgres` and `nobody` that exists.

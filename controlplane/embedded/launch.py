@@ -32,22 +32,28 @@ def _checked(result: int, what: str) -> None:
 
 
 def _become(libc: ctypes.CDLL, uid: int, gid: int, *, search: bool) -> None:
-    header, sets = _Header(CAPABILITY_VERSION_3, 0), (_Data * 2)()
-    if search:
-        _checked(libc.capget(ctypes.byref(header), sets), "capget")
-        held = sets[0].permitted
-        chosen = next((cap for cap in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if held >> cap & 1), None)
-        if chosen is None:
-            raise OSError(f"user id {uid} cannot reach the files, and root here may not lend it the right to")
+    header = _Header(CAPABILITY_VERSION_3, 0)
+    kept = _searching_capability(libc, header, uid) if search else None
+    if kept is not None:
         _checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    if search:
-        bit = 1 << chosen
-        keep = (_Data * 2)(_Data(bit, bit, bit), _Data(0, 0, 0))
-        _checked(libc.capset(ctypes.byref(header), keep), "capset")
-        _checked(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, chosen, 0, 0), "PR_CAP_AMBIENT_RAISE")
+    if kept is not None:
+        # Permitted must equal ambient: a wider set makes exec forget the death signal.
+        bit = 1 << kept
+        sets = (_Data * 2)(_Data(bit, bit, bit), _Data(0, 0, 0))
+        _checked(libc.capset(ctypes.byref(header), sets), "capset")
+        _checked(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept, 0, 0), "PR_CAP_AMBIENT_RAISE")
+
+
+def _searching_capability(libc: ctypes.CDLL, header: _Header, uid: int) -> int:
+    sets = (_Data * 2)()
+    _checked(libc.capget(ctypes.byref(header), sets), "capget")
+    for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
+        if sets[0].permitted >> capability & 1:
+            return capability
+    raise OSError(f"user id {uid} cannot reach the files, and root may not lend it the right here; move them")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -102,11 +102,11 @@ def prepare(where: Places) -> Account:
     initialise(where)
     user = account(where.data)
     user.own(where.run)
-    _write_access(where, user)
+    write_access(where, user)
     return user
 
 
-def _write_access(where: Places, user: Account) -> None:
+def write_access(where: Places, user: Account) -> None:
     # Over the socket the kernel names the caller. Only the user who runs this installation gets in, as any
     # role; as root that leaves out other programs of the unprivileged user the server runs as.
     operator = pwd.getpwuid(os.getuid()).pw_name
