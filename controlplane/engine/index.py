@@ -1,0 +1,70 @@
+"""Finding the rules that can match without asking every rule: an index by attribute value."""
+
+from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+_UNANCHORED = frozenset(("available", "signals"))
+
+
+def anchor(condition: object) -> tuple[str, tuple[str, ...]] | None:
+    """An attribute and the texts it must have for the condition to hold, if the condition says so at its top level.
+
+    >>> anchor({"brand": "acme", "price": {"$gt": 5}}), anchor({"price": {"$gt": 5}})
+    (('brand', ('acme',)), None)
+    """
+    if not isinstance(condition, Mapping):
+        return None
+    for name, expected in condition.items():
+        if not isinstance(name, str) or name.startswith("$") or "." in name or name in _UNANCHORED:
+            continue
+        if isinstance(expected, str):
+            return name, (expected,)
+        if isinstance(expected, Mapping) and len(expected) == 1:
+            exact = expected.get("$eq")
+            if isinstance(exact, str):
+                return name, (exact,)
+            listed = expected.get("$in")
+            if isinstance(listed, (list, tuple)) and all(isinstance(one, str) for one in listed):
+                return name, tuple(dict.fromkeys(listed))
+    return None
+
+
+class RuleIndex(Generic[R]):
+    """Rules by the attribute value their condition demands; rules that demand none are always possible."""
+
+    __slots__ = ("_by_name", "_everywhere")
+
+    def __init__(self, rules: Iterable[tuple[R, object]]) -> None:
+        everywhere: list[R] = []
+        tables: dict[str, tuple[dict[str, list[R]], list[R]]] = {}
+        for rule, condition in rules:
+            found = anchor(condition)
+            if found is None:
+                everywhere.append(rule)
+                continue
+            name, texts = found
+            table, every = tables.setdefault(name, ({}, []))
+            every.append(rule)
+            for text in texts:
+                table.setdefault(text, []).append(rule)
+        self._everywhere = everywhere
+        self._by_name = [(name, table, every) for name, (table, every) in tables.items()]
+
+    def __bool__(self) -> bool:
+        return bool(self._everywhere or self._by_name)
+
+    def possible(self, subject: Mapping[str, object]) -> list[R]:
+        """Every rule whose condition could hold for the subject; the caller still evaluates the condition."""
+        found = list(self._everywhere)
+        for name, table, every in self._by_name:
+            value = subject.get(name)
+            if type(value) is str:
+                hits = table.get(value)
+            elif value is None:
+                hits = table.get("null")
+            else:
+                hits = every
+            if hits:
+                found += hits
+        return found
