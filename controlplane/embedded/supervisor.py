@@ -91,6 +91,11 @@ class Supervisor:
         """Process ids of what runs now, by program name."""
         return {child.program.name: child.pid for child in list(self.children) if child.pid}
 
+    @property
+    def guard_pid(self) -> int:
+        """Process id of the guard; 0 before the start."""
+        return self._guard.pid if self._guard is not None else 0
+
     def _raise_refusal(self) -> None:
         if self._refusal is not None:
             self.stop()
@@ -180,10 +185,7 @@ class Supervisor:
         for child in self.children:
             child.log.close()
         self._selector.close()
-        if self._guard is not None and self._guard.stdin is not None:
-            with suppress(OSError):
-                self._guard.stdin.close()
-            self._guard.wait()
+        self._close_guard()
         with suppress(OSError):
             self._status.unlink(missing_ok=True)
 
@@ -217,6 +219,7 @@ class Supervisor:
     def _keep_guard(self) -> None:
         if self._guard is not None and self._guard.poll() is None:
             return
+        self._close_guard()
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__],
             stdin=subprocess.PIPE,
@@ -230,6 +233,12 @@ class Supervisor:
             if child.pid:
                 self._tell_guard(f"+{child.pid} {int(child.program.stops[0][0])} {child.program.stops[0][1]}")
 
+    def _close_guard(self) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            with suppress(OSError):
+                self._guard.stdin.close()
+            self._guard.wait()
+
     def _tell_guard(self, line: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:
             with suppress(OSError):  # a dead guard is replaced at the next tick
@@ -239,7 +248,7 @@ class Supervisor:
     def _write_status(self) -> None:
         content = {
             "pid": os.getpid(),
-            "guard": self._guard.pid if self._guard else None,
+            "guard": self.guard_pid,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "processes": {child.program.name: child.as_json() for child in self.children},
         }

@@ -52,7 +52,7 @@ def _old_programs(old_bin: Path | None, major: str) -> Path:
     if old_bin is None or not (old_bin / "postgres").is_file():
         raise Refusal(
             ExitCode.OTHER_MAJOR,
-            f"the data is of PostgreSQL {major}: give the folder of its programs (initdb, postgres, …) with --old-bin, "
+            f"the data is of PostgreSQL {major}: give the folder of its programs with --old-bin, "
             f"such as /usr/lib/postgresql/{major}/bin",
         )
     said = subprocess.run(

@@ -1,0 +1,95 @@
+"""Folders of their own for installations that tests start, stop and kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from controlplane.embedded import services
+from controlplane.embedded.places import Places, places
+from controlplane.embedded.processes import ROOT
+
+Up = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def where() -> Iterator[Places]:
+    """An empty VAR_DIR, with nothing left running behind it."""
+    with tempfile.TemporaryDirectory(prefix="cp-test-") as folder:
+        at = places(Path(folder) / "var")
+        yield at
+        if at.var_dir.is_dir() and not services.supervised(at):
+            services.stop(at.var_dir)
+
+
+def bare_environment(where: Places, more: Mapping[str, str] = {}) -> dict[str, str]:
+    """The environment of a person's shell who has set VAR_DIR only."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "VAR_DIR": str(where.var_dir),
+        "DJANGO_SETTINGS_MODULE": "tests.embedded.bare_settings",
+        "PYTHONUNBUFFERED": "1",
+        **more,
+    }
+
+
+@pytest.fixture
+def up(where: Places) -> Iterator[Up]:
+    """`up(*arguments, **environment)` runs `manage.py up` on the folder; what is left of it is killed afterwards."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", *arguments],
+            cwd=ROOT,
+            env=bare_environment(where, environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 15.0) -> bool:
+    """Does it hold within the time?"""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def mentions(text: str) -> set[int]:
+    """Process ids of the living whose command line holds the text."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if text in (folder / "cmdline").read_bytes().decode("utf-8", "replace") and is_alive(
+                int(folder.name)
+            ):
+                found.add(int(folder.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Does a process with the id run (a zombie does not)?"""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
