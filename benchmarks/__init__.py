@@ -13,7 +13,7 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. Both callables do the work once and return the rate they reached, in `unit` (higher is better)."""
+    """One comparison. Both callables do the work once and return the rate reached, in `unit` (higher is better)."""
 
     name: str
     unit: str
