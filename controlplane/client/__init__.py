@@ -1,11 +1,11 @@
 """What a serving system installs: hold the newest ruleset, decide in this process, report what happened.
 
-    from controlplane.client import Candidate, Client
+from controlplane.client import Candidate, Client
 
-    client = Client("https://rules.example", token, cache_dir="/var/cache/rules")
-    request = client.request("home-feed", {"user": "u-17"}, {"country": "NL"}, candidates, slots=10)
-    decision = client.decide_request(request)
-    client.track_decision(decision, request)
+client = Client("https://rules.example", token, cache_dir="/var/cache/rules")
+request = client.request("home-feed", {"user": "u-17"}, {"country": "NL"}, candidates, slots=10)
+decision = client.decide_request(request)
+client.track_decision(decision, request)
 """
 
 from controlplane.client.client import Client

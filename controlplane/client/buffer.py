@@ -81,7 +81,7 @@ class EventBuffer:
         `delivered`, `give_back`."""
         with self._changed:
             self._open_front()
-            source = self._front if self._front else self._memory
+            source = self._front or self._memory
             lines: list[bytes] = []
             size = 0
             while source and len(lines) < BATCH_LINES and (not lines or size + len(source[0]) <= BATCH_BYTES):

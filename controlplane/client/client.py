@@ -8,29 +8,30 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from controlplane.client import events
-from controlplane.client.buffer import EventBuffer
 from controlplane.client.cache import RulesetCache, identity
-from controlplane.client.delivery import Delivery
-from controlplane.client.errors import ClientError, EventRefused, EventsDropped, HostCallFailed, RulesetRefused
+from controlplane.client.errors import (
+    ClientError,
+    EventRefused,
+    EventsDropped,
+    HostCallFailed,
+)
 from controlplane.client.holding import Held, Holder
-from controlplane.client.polling import Poller, PollHooks
+from controlplane.client.parts import Config, Hooks, Running, assemble
 from controlplane.client.safe import host_order, safe_request
 from controlplane.client.settings import ClientStats, Limits
-from controlplane.client.spill import Spill
-from controlplane.client.transport import Transport
 from controlplane.engine import Assignment, Candidate, Decision, Request, Ruleset, assign, decide
 
 logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
+GRACE_SECONDS = 0.25
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -45,17 +46,9 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """The parts that own threads, sockets and file handles, and so belong to one process."""
-
-    transport: Transport
-    buffer: EventBuffer
-    poller: Poller
-    delivery: Delivery
-
-
-def _safe(default: T) -> Callable[[Callable[Concatenate["Client", P], T]], Callable[Concatenate["Client", P], T]]:
+def _safe(
+    default: T,
+) -> Callable[[Callable[Concatenate["Client", P], T]], Callable[Concatenate["Client", P], T]]:
     """A public method never raises into the host: it reports and answers ``default``."""
 
     def decorate(method: Callable[Concatenate["Client", P], T]) -> Callable[Concatenate["Client", P], T]:
@@ -83,7 +76,7 @@ class Client:
     Times are seconds. ``on_stale(age)`` is called when nothing confirmed the ruleset for ``stale_seconds``.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, all named and with defaults
+    def __init__(
         self,
         url: str,
         token: str,
@@ -106,17 +99,26 @@ class Client:
             raise ValueError("token must be printable ASCII without spaces")
         if min(poll_seconds, timeout, stale_seconds, flush_seconds) <= 0:
             raise ValueError("poll_seconds, timeout, stale_seconds and flush_seconds must be positive")
-        self._url, self._token, self._timeout = url, token, timeout
-        self._poll_seconds, self._stale_seconds, self._flush_seconds = poll_seconds, stale_seconds, flush_seconds
-        self._on_stale, self._on_error = on_stale, on_error
+        directory = Path(cache_dir) if cache_dir is not None else None
+        name = identity(token=token, environment=environment)
+        self._config = Config(
+            url=url,
+            token=token,
+            timeout=timeout,
+            poll_seconds=poll_seconds,
+            stale_seconds=stale_seconds,
+            flush_seconds=flush_seconds,
+            limits=limits or Limits(),
+            spill_directory=directory / f"events-{name}" if directory is not None else None,
+            clock=clock,
+        )
         self._clock, self._ids = clock, ids
-        self._limits = limits or Limits()
-        self._directory = Path(cache_dir) if cache_dir is not None else None
-        self._name = identity(token=token, environment=environment)
-        self._cache = RulesetCache(self._directory, self._name) if self._directory is not None else None
+        self._cache = RulesetCache(directory, name) if directory is not None else None
         self._holder = Holder(environment=environment)
         self._closed = False
-        self._read_cache()
+        self._on_stale, self._on_error = on_stale, on_error
+        if self._cache is not None and (problem := self._holder.restore(self._cache)) is not None:
+            self.report(problem)
         self._running = self._assemble()
         self._started_in = 0
         self._starting = threading.Lock()
@@ -135,13 +137,13 @@ class Client:
     def revision(self) -> int | None:
         """Its number."""
         held = self._held()
-        return held.revision if held else None
+        return held.ruleset.revision if held else None
 
     @property
     def environment(self) -> str | None:
         """The environment it belongs to."""
         held = self._held()
-        return held.environment if held else None
+        return held.ruleset.environment if held else None
 
     @property
     def age_seconds(self) -> float | None:
@@ -224,7 +226,9 @@ class Client:
         if self._closed:
             raise ValueError("the client is closed")
         self._ensure_started()
-        whole = {"event_id": self._ids(), "schema_version": events.EVENT_SCHEMA, **event}
+        whole = {"schema_version": events.EVENT_SCHEMA, **event}
+        if "event_id" not in whole:
+            whole["event_id"] = self._ids()
         if "occurred_at" not in whole:
             whole["occurred_at"] = events.instant(self._clock())
         try:
@@ -294,10 +298,10 @@ class Client:
         running.poller.stop()
         running.delivery.stop()
         running.delivery.join(deadline - time.monotonic())
+        running.poller.join(min(GRACE_SECONDS, deadline - time.monotonic()))
         running.transport.close()
-        running.delivery.join(EXIT_SECONDS / 2)
+        running.delivery.join(GRACE_SECONDS)
         running.buffer.close()
-        running.poller.join(deadline - time.monotonic())
 
     def __enter__(self) -> Self:
         return self
@@ -331,30 +335,13 @@ class Client:
 
     # Parts
 
-    def _assemble(self) -> _Running:
-        transport = Transport(self._url, self._token, timeout=self._timeout)
-        spill = None
-        if self._directory is not None:
-            spill = Spill(self._directory / f"events-{self._name}", max_bytes=self._limits.disk_bytes)
-        buffer = EventBuffer(
-            max_events=self._limits.memory_events,
-            max_bytes=self._limits.memory_bytes,
-            spill=spill,
-            on_dropped=self._report_dropped,
-        )
-        poller = Poller(
-            transport=transport,
+    def _assemble(self) -> Running:
+        return assemble(
+            self._config,
             holder=self._holder,
             cache=self._cache,
-            poll_seconds=self._poll_seconds,
-            stale_seconds=self._stale_seconds,
-            clock=self._clock,
-            hooks=PollHooks(on_error=self.report, on_stale=self._report_stale),
+            hooks=Hooks(on_error=self.report, on_stale=self._report_stale, on_dropped=self._report_dropped),
         )
-        delivery = Delivery(
-            transport=transport, buffer=buffer, flush_seconds=self._flush_seconds, on_error=self.report
-        )
-        return _Running(transport, buffer, poller, delivery)
 
     def _ensure_started(self) -> None:
         """Start the threads once per process: here, and in a fork's child on first use."""
@@ -377,31 +364,14 @@ class Client:
         self._ensure_started()
         return self._holder.held
 
+    @_safe(0.0)
     def _age(self, held: Held) -> float:
         return max(0.0, (self._clock() - held.confirmed_at).total_seconds())
 
     def _log_rate(self, surface: str) -> int:
         """The sampled share of fully logged decisions on this surface, in 1/10,000."""
         held = self._held()
-        if held is None:
-            return 0
-        section = held.document["sections"].get(f"surface:{surface}", {})
-        rate = section.get("surface", {}).get("log_rate", 0)
-        return rate if isinstance(rate, int) else 0
-
-    def _read_cache(self) -> None:
-        """Begin with the last good ruleset; a damaged file is reported and passed over."""
-        if self._cache is None:
-            return
-        try:
-            cached = self._cache.read()
-            if cached is not None:
-                # The file's own digest was checked; its sections were when they came from the network.
-                self._holder.take(cached.document, etag=cached.etag, at=cached.confirmed_at, verify_sections=False)
-        except RulesetRefused as error:
-            self.report(error)
-        except (OSError, ValueError, RecursionError) as error:
-            self.report(RulesetRefused("unreadable", f"the ruleset on disk: {error}"))
+        return held.ruleset.surface(surface).log_rate if held is not None else 0
 
     def _report_dropped(self, count: int, reason: str) -> None:
         """Say so at the first event dropped and whenever their number has doubled."""
@@ -431,7 +401,7 @@ def _close_all() -> None:
 
 def _after_fork_in_child() -> None:
     for client in list(_living):
-        client._after_fork()  # noqa: SLF001 - the module's own hook
+        client._after_fork()
 
 
 atexit.register(_close_all)

@@ -103,7 +103,11 @@ class Delivery:
 
     def _failed(self, error: Exception) -> float:
         self.retries += 1
-        known = error if isinstance(error, ClientError) else ClientError(f"events: {type(error).__name__}: {error}")
+        known = (
+            error
+            if isinstance(error, ClientError)
+            else ClientError(f"events: {type(error).__name__}: {error}")
+        )
         self._on_error(known)
         return self._backoff.failed(retry_after=getattr(error, "retry_after", None))
 
@@ -145,7 +149,9 @@ def _read_verdict(answer: Answer, *, expected: int) -> dict[str, Any]:
     """The event endpoint's own answer for exactly this many lines; anything else is not an acknowledgement."""
     if answer.status != ACCEPTED:
         wait = retry_after_seconds(answer.headers.get("retry-after"))
-        raise DeliveryFailed(answer.status, f"events were answered with HTTP {answer.status}", retry_after=wait)
+        raise DeliveryFailed(
+            answer.status, f"events were answered with HTTP {answer.status}", retry_after=wait
+        )
     try:
         read = json.loads(answer.body)
         counts = {name: int(read[name]) for name in ("accepted", "duplicate", "quarantined")}

@@ -25,7 +25,7 @@ class PollFailed(ClientError):
 class RulesetRefused(ClientError):
     """A ruleset arrived and was not taken; the last good one stays in force.
 
-    ``code`` is one of ``unreadable``, ``invalid``, ``other_environment``, ``lower_revision``, ``wrong_digest``.
+    ``code`` is one of ``unreadable``, ``invalid``, ``other_environment``, ``lower_revision``.
     """
 
     def __init__(self, code: str, message: str) -> None:

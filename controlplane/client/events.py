@@ -4,7 +4,7 @@ Event ids derive from the decision they report, so that reporting one twice is r
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from controlplane.engine.hashing import bucket
 from controlplane.engine.requests import UNITS
 
 EVENT_SCHEMA = 1
+PLACING_STEPS = frozenset({"pin", "pin_moved"})
 LOG_SALT = "decision-log:"
 
 
@@ -38,12 +39,19 @@ def is_fully_logged(decision_id: str, *, log_rate: int) -> bool:
 
 
 def decision_event(
-    decision: Decision, request: Request, *, occurred_at: str, log_rate: int, properties: Mapping[str, Any] | None = None
+    decision: Decision,
+    request: Request,
+    *,
+    occurred_at: str,
+    log_rate: int,
+    properties: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What was decided: slate, assignments, removals; the whole request for the sampled share."""
     event = _of_decision("decision", decision, request, occurred_at=occurred_at, properties=properties)
-    event["items"] = slate_items(decision.slate)
-    event["removed"] = [{"id": gone.id, "reason": gone.reason, "rule": gone.rule} for gone in decision.removed]
+    event["items"] = slate_items(decision)
+    event["removed"] = [
+        {"id": gone.id, "reason": gone.reason, "rule": gone.rule} for gone in decision.removed
+    ]
     if is_fully_logged(decision.decision_id, log_rate=log_rate):
         event["request"] = request.to_json()
     return event
@@ -66,19 +74,28 @@ def impression_event(
 ) -> dict[str, Any]:
     """The slate was shown; ``visible`` names the items that were in view (None: not measured)."""
     event = _of_decision("impression", decision, request, occurred_at=occurred_at, properties=properties)
-    event["items"] = slate_items(decision.slate, visible=None if visible is None else frozenset(visible))
+    event["items"] = slate_items(decision, visible=None if visible is None else frozenset(visible))
     return event
 
 
-def slate_items(slate: Sequence[SlateItem], *, visible: frozenset[str] | None = None) -> list[dict[str, Any]]:
-    """The slate as events carry it. A propensity the ranker did not give is left out: unknown is not 1."""
-    return [_slate_item(item, visible=visible) for item in slate]
+def slate_items(decision: Decision, *, visible: frozenset[str] | None = None) -> list[dict[str, Any]]:
+    """The slate as events carry it.
+
+    The propensity is null where a rule placed the item, and left out where the ranker gave none: unknown is not 1.
+    """
+    pinned = {step.item for step in decision.trace if step.step in PLACING_STEPS}
+    return [_slate_item(item, pinned=item.id in pinned, visible=visible) for item in decision.slate]
 
 
 def assignments(made: Iterable[Assignment]) -> list[dict[str, Any]]:
     """The assignments that gave an arm, as events carry them."""
     return [
-        {"experiment": one.experiment, "phase": one.phase, "arm": one.arm, "arm_propensity": one.arm_propensity}
+        {
+            "experiment": one.experiment,
+            "phase": one.phase,
+            "arm": one.arm,
+            "arm_propensity": one.arm_propensity,
+        }
         for one in made
         if one.arm is not None
     ]
@@ -89,11 +106,15 @@ def known_units(unit_ids: Mapping[str, object]) -> dict[str, str]:
     return {kind: str(unit_ids[kind]) for kind in UNITS if unit_ids.get(kind)}
 
 
-def _slate_item(item: SlateItem, *, visible: frozenset[str] | None) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": item.id, "position": item.position, "score": item.score}
-    said["rule_codes"] = list(item.rule_codes)
-    said["is_fallback"] = item.is_fallback
-    if item.rank_before is None:
+def _slate_item(item: SlateItem, *, pinned: bool, visible: frozenset[str] | None) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "id": item.id,
+        "position": item.position,
+        "score": item.score,
+        "rule_codes": list(item.rule_codes),
+        "is_fallback": item.is_fallback,
+    }
+    if pinned or item.rank_before is None:
         said["item_propensity"] = None
     elif item.propensity is not None:
         said["item_propensity"] = item.propensity

@@ -1,7 +1,7 @@
 """The client's example: decide one slate from a ruleset on disk, or from a running control plane.
 
-    python -I -m controlplane.client.example --ruleset ruleset.json
-    python -I -m controlplane.client.example --url http://127.0.0.1:8001 --token cp_…
+python -I -m controlplane.client.example --ruleset ruleset.json
+python -I -m controlplane.client.example --url http://127.0.0.1:8001 --token cp_…
 """
 
 import argparse

@@ -2,14 +2,12 @@
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from controlplane.client.errors import RulesetRefused
+from controlplane.client.cache import RulesetCache
+from controlplane.client.errors import ClientError, RulesetRefused
 from controlplane.engine import Ruleset, RulesetError
-from controlplane.engine.schema import digest
 from controlplane.engine.validate import check_document
 
 PROBLEMS_SHOWN = 3
@@ -20,9 +18,6 @@ class Held:
     """The ruleset in force. ``confirmed_at`` is when the server last said that it is the newest."""
 
     ruleset: Ruleset
-    document: Mapping[str, Any]
-    environment: str
-    revision: int
     etag: str | None
     confirmed_at: datetime
 
@@ -43,28 +38,41 @@ class Holder:
         """The ruleset in force, or None before the first one."""
         return self._held
 
-    def take(self, document: object, *, etag: str | None, at: datetime, verify_sections: bool = True) -> Held:
+    def take(self, document: object, *, etag: str | None, at: datetime, verify: bool = True) -> Held:
         """Judge a document and, when it is good, put it in force.
 
-        Raises `RulesetRefused`: for a document that does not validate, whose sections do not match the manifest's
-        digests, from another environment, or with a lower revision than the one in force.
+        Raises `RulesetRefused`: for a document that does not validate or whose sections do not have the digests its
+        manifest states, from another environment, or with a lower revision than the one in force. ``verify=False``
+        is for bytes that were verified before.
         """
-        environment, revision = self._judge(document)
-        if not isinstance(document, Mapping):
-            raise RulesetRefused("invalid", "a ruleset is a JSON object")
-        if verify_sections:
-            check_digests(document)
         try:
-            ruleset = Ruleset.from_document(document)
+            ruleset = Ruleset.from_document(document, verify=verify)
         except RulesetError as error:
             raise RulesetRefused("invalid", str(error)) from error
-        taken = Held(ruleset, document, environment, revision, etag, at)
+        if verify:
+            _check_rules(document)
+        taken = Held(ruleset=ruleset, etag=etag, confirmed_at=at)
         with self._changed:
-            self._check_succession(environment, revision)
+            self._check_succession(ruleset)
             self._held = taken
-            self._environment = environment
+            self._environment = ruleset.environment
             self._changed.notify_all()
         return taken
+
+    def restore(self, cache: RulesetCache) -> ClientError | None:
+        """Begin with the last good ruleset on disk; what is wrong with the file, if anything.
+
+        Its sections were checked when they came from the network, its bytes are checked by the cache.
+        """
+        try:
+            cached = cache.read()
+            if cached is not None:
+                self.take(cached.document, etag=cached.etag, at=cached.confirmed_at, verify=False)
+        except RulesetRefused as error:
+            return error
+        except (OSError, ValueError, RecursionError) as error:
+            return RulesetRefused("unreadable", f"the ruleset on disk: {error}")
+        return None
 
     def confirm(self, at: datetime) -> None:
         """The server answered "not modified": the ruleset in force is the newest as of ``at``."""
@@ -77,7 +85,7 @@ class Holder:
         """Block until a ruleset of at least ``revision`` is in force, or ``timeout`` seconds passed."""
         deadline = time.monotonic() + timeout
         with self._changed:
-            while self._held is None or self._held.revision < revision:
+            while self._held is None or self._held.ruleset.revision < revision:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
@@ -88,29 +96,22 @@ class Holder:
         """In the child of a fork: nobody here holds the parent's lock."""
         self._changed = threading.Condition()
 
-    def _judge(self, document: object) -> tuple[str, int]:
-        problems = check_document(document)
-        if problems:
-            shown = "; ".join(str(problem) for problem in problems[:PROBLEMS_SHOWN])
-            raise RulesetRefused("invalid", f"{len(problems)} problem(s): {shown}")
-        manifest = document["manifest"] if isinstance(document, Mapping) else {}
-        environment, revision = str(manifest["environment"]), int(manifest["revision"])
-        self._check_succession(environment, revision)
-        return environment, revision
-
-    def _check_succession(self, environment: str, revision: int) -> None:
-        if self._environment is not None and environment != self._environment:
+    def _check_succession(self, ruleset: Ruleset) -> None:
+        if self._environment is not None and ruleset.environment != self._environment:
             raise RulesetRefused(
-                "other_environment", f"this client serves {self._environment!r}, the ruleset is of {environment!r}"
+                "other_environment",
+                f"this client serves {self._environment!r}, the ruleset is of {ruleset.environment!r}",
             )
         held = self._held
-        if held is not None and revision < held.revision:
-            raise RulesetRefused("lower_revision", f"revision {revision} after {held.revision}")
+        if held is not None and ruleset.revision < held.ruleset.revision:
+            raise RulesetRefused(
+                "lower_revision", f"revision {ruleset.revision} after {held.ruleset.revision}"
+            )
 
 
-def check_digests(document: Mapping[str, Any]) -> None:
-    """Each section must be the one its manifest names. Raises `RulesetRefused`."""
-    named = document["manifest"]["sections"]
-    for name, section in document["sections"].items():
-        if named.get(name) != digest(section):
-            raise RulesetRefused("wrong_digest", f"section {name!r} is not the one its manifest names")
+def _check_rules(document: object) -> None:
+    """Every rule must be one this engine can follow. Raises `RulesetRefused`."""
+    problems = check_document(document)
+    if problems:
+        shown = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:PROBLEMS_SHOWN])
+        raise RulesetRefused("invalid", f"{len(problems)} problem(s): {shown}")

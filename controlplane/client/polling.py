@@ -33,7 +33,7 @@ class Poller:
     and again only after a recovery.
     """
 
-    def __init__(  # noqa: PLR0913 - one composition root calls this, by keyword
+    def __init__(
         self,
         *,
         transport: Transport,
@@ -82,7 +82,10 @@ class Poller:
     def _run(self) -> None:
         while not self._stopping:
             pause = self._poll_once()
-            self._watch_age()
+            try:
+                self._watch_age()
+            except Exception as error:  # noqa: BLE001 - the host's clock may fail; the thread lives
+                self._hooks.on_error(ClientError(f"age: {type(error).__name__}: {error}"))
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -106,11 +109,11 @@ class Poller:
 
     def _apply(self, answer: Answer) -> None:
         now = self._clock()
-        if answer.status == 304:  # noqa: PLR2004
+        if answer.status == 304:
             self._holder.confirm(now)
             self._keep(lambda cache: cache.confirm(now))
             return
-        if answer.status != 200:  # noqa: PLR2004
+        if answer.status != 200:
             raise PollFailed(
                 answer.status,
                 f"the poll was answered with HTTP {answer.status}",

@@ -9,7 +9,7 @@ def safe_request(surface: object, *, at: str, candidates: Iterable[object], slot
     """What can be kept of a request that cannot be made; candidates that are none are left out."""
     kept = tuple(one for one in _iterated(candidates) if isinstance(one, Candidate))
     return Request(
-        surface=str(surface),
+        surface=surface if isinstance(surface, str) else "",
         at=at,
         unit_ids={},
         candidates=kept,
@@ -17,10 +17,13 @@ def safe_request(surface: object, *, at: str, candidates: Iterable[object], slot
     )
 
 
-def host_order(request: Request, *, reason: str) -> Decision:
-    """The host's own order, cut to the slots it asked for, as revision 0 with the reason."""
+def host_order(request: object, *, reason: str) -> Decision:
+    """The host's own order, cut to the slots it asked for, as revision 0 with the reason; of no request, nothing."""
+    if not isinstance(request, Request):
+        request = Request(surface="", at="", unit_ids={})
     candidates = [one for one in _iterated(request.candidates) if isinstance(one, Candidate)]
-    shown = candidates if request.slots is None else candidates[: max(0, request.slots)]
+    slots = request.slots if isinstance(request.slots, int) else len(candidates)
+    shown = candidates[: max(0, slots)]
     slate = tuple(
         SlateItem(
             id=one.id,

@@ -10,7 +10,9 @@ from controlplane.client.cache import private_directory
 
 try:
     import fcntl
-except ImportError:  # not on Windows; there a folder left by a crash waits until the same folder is used again
+except (
+    ImportError
+):  # not on Windows; there a folder left by a crash waits until the same folder is used again
     fcntl = None  # type: ignore[assignment]
 
 CLAIM_TRIES = 5

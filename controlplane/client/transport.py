@@ -68,9 +68,13 @@ class Transport:
                 for chunk in response.iter_bytes():
                     received += chunk
                     if len(received) > LARGEST_BODY:
-                        raise TransportFailed(f"{method} {path}: the answer is larger than {LARGEST_BODY} bytes")
+                        raise TransportFailed(
+                            f"{method} {path}: the answer is larger than {LARGEST_BODY} bytes"
+                        )
                     if time.monotonic() > deadline:
-                        raise TransportFailed(f"{method} {path}: the answer took longer than {5.0 * self._timeout:g} s")
+                        raise TransportFailed(
+                            f"{method} {path}: the answer took longer than {5.0 * self._timeout:g} s"
+                        )
                 answered = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(status=response.status_code, headers=answered, body=bytes(received))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError, OSError) as error:
