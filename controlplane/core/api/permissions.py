@@ -1,0 +1,27 @@
+"""Reading rights. Writing rights are judged inside the operations, the same way for every door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from controlplane.core.actors import Actor
+
+if TYPE_CHECKING:  # REST framework's views import this module while they are being made
+    from rest_framework.views import APIView
+
+
+class MayRead(BasePermission):
+    """The caller is known and holds the view's `view_permission`, such as `experiments.view`."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.user, Actor):
+            return False
+        wanted = getattr(view, "view_permission", "core.view")
+        # A token limited to surfaces may read what concerns any of them; selectors narrow the answer.
+        surfaces = [surface for _, surface in request.user.grants if surface]
+        return request.user.may(wanted) or any(
+            request.user.may(wanted, surfaces=[surface]) for surface in surfaces
+        )

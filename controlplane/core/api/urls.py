@@ -1,0 +1,13 @@
+"""Core's REST routes."""
+
+from rest_framework.routers import SimpleRouter
+
+from controlplane.core.api import views
+
+router = SimpleRouter(trailing_slash=False)
+router.register("tokens", views.TokenViewSet)
+router.register("findings", views.FindingViewSet)
+router.register("audit-events", views.AuditEventViewSet)
+router.register("security-events", views.SecurityEventViewSet)
+
+urlpatterns = router.urls
