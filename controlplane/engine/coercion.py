@@ -11,7 +11,10 @@ DEEPEST = 32
 _DECIMAL = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", re.ASCII)
 _PREFIXED = re.compile(r"0(?:[xX]([0-9a-fA-F]+)|[oO]([0-7]+)|[bB]([01]+))", re.ASCII)
 _EXACT = 2**53
-_SPACE = " \t\n\r\v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_SPACE = (
+    " \t\n\r\v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
 
 
 def is_number(value: object) -> bool:
@@ -37,7 +40,7 @@ def truthy(value: object) -> bool:
     return bool(value) and value == value
 
 
-def number_text(value: int | float) -> str:
+def number_text(value: float) -> str:
     """JavaScript's `String(number)`: 3.0 is "3", 1e21 is "1e+21".
 
     >>> number_text(3.0), number_text(0.1), number_text(1e21), number_text(1e-7)

@@ -164,13 +164,7 @@ def _all_of(tests: list[_Read]) -> _Read:
         return lambda subject: first(subject) and second(subject)
     fixed = tuple(tests)
 
-    def every(subject: object) -> bool:
-        for test in fixed:
-            if not test(subject):
-                return False
-        return True
-
-    return every
+    return lambda subject: all(test(subject) for test in fixed)
 
 
 def _any_of(tests: list[_Read]) -> _Read:
@@ -180,13 +174,7 @@ def _any_of(tests: list[_Read]) -> _Read:
         return tests[0]
     fixed = tuple(tests)
 
-    def some(subject: object) -> bool:
-        for test in fixed:
-            if test(subject):
-                return True
-        return False
-
-    return some
+    return lambda subject: any(test(subject) for test in fixed)
 
 
 def _at_path(path: str, test: Test) -> _Read:

@@ -114,7 +114,7 @@ class Guardrail:
                 self._applies = compile_condition(self.condition, strict=True)
             except ConditionError:
                 closed = self.fails_closed
-                self._applies = lambda attributes: closed
+                self._applies = lambda _: closed
         return self._applies
 
 
@@ -170,9 +170,8 @@ class Guardrails:
         """The guardrails that stand and that the item trips, the most restrictive first."""
         found: list[Guardrail] = []
         for group in self._thresholds:
-            for rail in group.tripped(item.signals(group.signal)):
-                if rail.stands(subject) and rail.concerns(item):
-                    found.append(rail)
+            tripped = group.tripped(item.signals(group.signal))
+            found += [rail for rail in tripped if rail.stands(subject) and rail.concerns(item)]
         if self._conditional:
             for reading in item.readings():
                 for rail in self._conditional.possible(reading):

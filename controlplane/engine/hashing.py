@@ -7,6 +7,7 @@ that must bucket identically in every SDK should be ASCII.
 """
 
 from collections.abc import Iterable
+from unicodedata import normalize
 
 from controlplane.engine.coercion import number_text
 
@@ -80,8 +81,6 @@ def unit_text(value: object) -> str:
     if isinstance(value, str):
         if value.isascii():
             return value
-        from unicodedata import normalize  # loads a large table, needed by non-ASCII ids only
-
         return normalize("NFC", value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value == 0 or value != value:
         return ""

@@ -139,7 +139,4 @@ class Item:
 
 
 def _differ(facts: Body, said: Body) -> bool:
-    for name, value in said.items():
-        if name in facts and not same_json(facts[name], value):
-            return True
-    return False
+    return any(name in facts and not same_json(facts[name], value) for name, value in said.items())

@@ -78,12 +78,13 @@ def _shown(item: Item, position: int) -> SlateItem:
 
 def _accepted(request: Request, surface: Surface, record: Record) -> list[Item]:
     """The candidates that are items, each once, in the ranker's order: by score, unscored last, then as given."""
-    if not isinstance(request.candidates, (list, tuple)):
+    given: object = request.candidates
+    if not isinstance(given, (list, tuple)):
         record.note("invalid_candidates")
         return []
     items: dict[str, Item] = {}
-    for candidate in request.candidates:
-        if not isinstance(candidate, Candidate) or not isinstance(candidate.id, str) or not candidate.id:
+    for candidate in given:
+        if not isinstance(candidate, Candidate) or not _text(candidate.id):
             record.note("invalid_candidates")
         elif candidate.id in items:
             record.removed.append(Removed(candidate.id, "duplicate", "", None, None))
@@ -98,7 +99,8 @@ def _accepted(request: Request, surface: Surface, record: Record) -> list[Item]:
 
 
 def _item(candidate: Candidate, surface: Surface, order: int) -> Item:
-    attributes = candidate.attributes if isinstance(candidate.attributes, Mapping) else NOTHING
+    said: object = candidate.attributes
+    attributes = said if isinstance(said, Mapping) else NOTHING
     item = Item(
         candidate.id,
         score=finite(candidate.score),
@@ -205,7 +207,7 @@ def _scale(organic: list[Item], surface: Surface, subject: Subject, record: Reco
     organic.sort(key=_by_score)
     after = {item.id: rank for rank, item in enumerate(organic, 1)}
     for before, item in touched:
-        for kind, rule, factor in item.scalings:
+        for kind, source, factor in item.scalings:
             record.trace.append(
-                TraceStep(kind, rule.name, rule.version, item.id, before, after[item.id], f"x{factor:g}")
+                TraceStep(kind, source.name, source.version, item.id, before, after[item.id], f"x{factor:g}")
             )

@@ -1,8 +1,8 @@
 """Regular expressions that mean the same in JavaScript, Python and RE2, and whose cost is bounded.
 
 The subset: literals, `.`, `[...]` classes with ranges and negation, `^` `$`, groups `(...)` and `(?:...)`, `|`, the
-quantifiers `* + ? {n} {n,} {n,m}` with an optional lazy `?`, and the escapes `\\d \\D \\w \\W \\s \\S \\b \\B \\t \\n \\r
-\\f \\v` and escaped punctuation. Not in it: backreferences, look-around, named groups, flags, Unicode properties.
+quantifiers `* + ? {n} {n,} {n,m}` with an optional lazy `?`, the escapes `\\d \\D \\w \\W \\s \\S \\b \\B \\t \\n`
+`\\r \\f \\v`, and escaped punctuation. Not in it: backreferences, look-around, named groups, flags, Unicode properties.
 
 Cost: a group that holds a quantifier or an alternative may not itself be repeated without a small bound, at most four
 quantifiers are open-ended, and the more there are, the shorter the text that is searched (4096 characters with none,

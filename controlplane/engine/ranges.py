@@ -22,11 +22,11 @@ def arm_ranges(weights: Sequence[int], coverage: int = BUCKETS) -> list[list[lis
     """
     if not weights:
         raise ValueError("weights: at least one arm is needed")
-    if any(isinstance(weight, bool) or not isinstance(weight, int) or weight < 0 for weight in weights):
+    if any(not _whole(weight) for weight in weights):
         raise ValueError("weights: integers from 0 to 10000 are needed")
     if sum(weights) != BUCKETS:
         raise ValueError(f"weights: they sum to {sum(weights)}, and must sum to {BUCKETS}")
-    if isinstance(coverage, bool) or not isinstance(coverage, int) or not 0 <= coverage <= BUCKETS:
+    if not _whole(coverage) or coverage > BUCKETS:
         raise ValueError(f"coverage: {coverage!r} is not an integer from 0 to {BUCKETS}")
     laid_out = []
     start = 0
@@ -34,6 +34,10 @@ def arm_ranges(weights: Sequence[int], coverage: int = BUCKETS) -> list[list[lis
         laid_out.append([[start, start + weight * coverage // BUCKETS]])
         start += weight
     return laid_out
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def width(ranges: Sequence[Range]) -> int:
