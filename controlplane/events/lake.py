@@ -12,7 +12,7 @@ the data could not be erased with the data.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -154,17 +154,21 @@ def days(table: DeltaTable) -> list[str]:
     return sorted({partition[PARTITION] for partition in table.partitions()})
 
 
-def rewrite_day(table: DeltaTable, day: str, *, keep: pc.Expression) -> None:
-    """Replace one received day by those of its rows for which `keep` is true; streams, one day is never in memory.
+def scan(table: DeltaTable, columns: Sequence[str], day: str) -> Iterator[pa.RecordBatch]:
+    """Some columns of one received day, batch by batch."""
+    scanner = table.to_pyarrow_dataset().scanner(columns=list(columns), filter=pc.field(PARTITION) == day)
+    yield from scanner.to_batches()
 
-    The log says only which day was rewritten, never why. Rows for which `keep` is null are dropped: make it total.
+
+def rewrite_day(table: DeltaTable, day: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
+    """Replace one received day by what `change` makes of its batches. Streams: a day is never in memory as a whole.
+
+    The log says which day was rewritten, never why or for whom. Raises LakeConflict.
     """
     date.fromisoformat(day)
-    dataset = table.to_pyarrow_dataset()
-    scanner = dataset.scanner(columns=LAKE_SCHEMA.names, filter=(pc.field(PARTITION) == day) & keep)
-    _commit(
-        table, scanner.to_reader(), mode="overwrite", predicate=f"{PARTITION} = '{day}'", transactions=None
-    )
+    batches = (change(batch.cast(LAKE_SCHEMA)) for batch in scan(table, LAKE_SCHEMA.names, day))
+    reader = pa.RecordBatchReader.from_batches(LAKE_SCHEMA, batches)
+    _commit(table, reader, mode="overwrite", predicate=f"{PARTITION} = '{day}'", transactions=None)
     table.update_incremental()
 
 

@@ -156,7 +156,7 @@ def check(event: object, rules: Rules) -> Accepted | Refusal:
     if problem is not None:
         return problem
     occurred_at = parse_instant(event.get("occurred_at"))
-    if type(occurred_at) is Refusal:
+    if isinstance(occurred_at, Refusal):
         return occurred_at
     return _check_time(event, occurred_at, rules)
 
