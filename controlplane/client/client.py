@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from controlplane.client import events
 from controlplane.client.cache import RulesetCache, identity
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
 GRACE_SECONDS = 0.25
+NO_ASSIGNMENTS: tuple[Assignment, ...] = ()
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -73,7 +74,8 @@ class Client:
     safe one. May be shared by threads and survives a fork (the child starts threads of its own on first use and leaves
     the parent's waiting events to the parent). Only the constructor raises, ValueError, for settings that cannot work.
 
-    Times are seconds. ``on_stale(age)`` is called when nothing confirmed the ruleset for ``stale_seconds``.
+    ``source="demo"`` labels every event as synthetic. Times are seconds.
+    ``on_stale(age)`` is called when nothing confirmed the ruleset for ``stale_seconds``.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Client:
         flush_seconds: float = 1.0,
         limits: Limits | None = None,
         ids: Callable[[], str] = new_id,
+        source: Literal["live", "demo"] = "live",
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError("url must start with http:// or https://")
@@ -111,6 +114,7 @@ class Client:
             limits=limits or Limits(),
             spill_directory=directory / f"events-{name}" if directory is not None else None,
             clock=clock,
+            source=source,
         )
         self._clock, self._ids = clock, ids
         self._cache = RulesetCache(directory, name) if directory is not None else None
@@ -210,7 +214,7 @@ class Client:
             self.report(HostCallFailed(f"decide: {type(error).__name__}: {error}"))
             return host_order(request, reason="client_error")
 
-    @_safe(())
+    @_safe(NO_ASSIGNMENTS)
     def assign(
         self, surface: str, unit_ids: Mapping[str, str], context: Mapping[str, Any] | None = None
     ) -> tuple[Assignment, ...]:

@@ -29,6 +29,7 @@ class Config:
     limits: Limits
     spill_directory: Path | None
     clock: Callable[[], datetime]
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Running:
 
 def assemble(config: Config, *, holder: Holder, cache: RulesetCache | None, hooks: Hooks) -> Running:
     """Make the parts and wire them to each other."""
-    transport = Transport(config.url, config.token, timeout=config.timeout)
+    transport = Transport(config.url, config.token, timeout=config.timeout, source=config.source)
     spill = None
     if config.spill_directory is not None:
         spill = Spill(config.spill_directory, max_bytes=config.limits.disk_bytes)

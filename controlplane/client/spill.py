@@ -1,6 +1,7 @@
 """Events that do not fit in memory, on disk: one folder per process, taken over by the next one after a crash."""
 
 import os
+import sys
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -8,12 +9,8 @@ from pathlib import Path
 
 from controlplane.client.cache import private_directory
 
-try:
+if sys.platform != "win32":
     import fcntl
-except (
-    ImportError
-):  # not on Windows; there a folder left by a crash waits until the same folder is used again
-    fcntl = None  # type: ignore[assignment]
 
 CLAIM_TRIES = 5
 
@@ -67,7 +64,7 @@ class Spill:
 
     def adopt(self) -> int:
         """Take over files left by processes that died; the number of files. Raises OSError."""
-        if fcntl is None or not self._root.is_dir():
+        if sys.platform == "win32" or not self._root.is_dir():
             return 0
         adopted = 0
         for folder in sorted(self._root.iterdir()):
@@ -104,8 +101,7 @@ class Spill:
             self._own = self._root / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
             private_directory(self._own)
             handle = os.open(self._own / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, wait=True)
             if (self._own / "lock").exists():
                 self._lock_handle = handle
                 return
@@ -118,9 +114,7 @@ class Spill:
 
     def _adopt_folder(self, folder: Path) -> int:
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _lock(handle, wait=False):
             os.close(handle)
             return 0
         try:
@@ -140,3 +134,14 @@ class Spill:
             return adopted
         finally:
             os.close(handle)
+
+
+def _lock(handle: int, *, wait: bool) -> bool:
+    """Lock a file for this process; False when another holds it. Without locks (Windows) folders are not adopted."""
+    if sys.platform == "win32":
+        return wait
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -32,10 +32,11 @@ class Transport:
     ``timeout`` is seconds for connecting and for each read, and bounds a whole answer at five times that.
     """
 
-    def __init__(self, url: str, token: str, *, timeout: float) -> None:
+    def __init__(self, url: str, token: str, *, timeout: float, source: str = "live") -> None:
         self._url = url.rstrip("/")
         self._token = token
         self._timeout = timeout
+        self._events_path = f"/api/v1/events?verdicts=errors&source={source}"
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
         self._closed = False
@@ -48,7 +49,7 @@ class Transport:
     def post_events(self, body: bytes) -> Answer:
         """Post gzipped NDJSON. Raises `TransportFailed`."""
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
-        return self._exchange("POST", "/api/v1/events?verdicts=errors", headers=headers, body=body)
+        return self._exchange("POST", self._events_path, headers=headers, body=body)
 
     def close(self) -> None:
         """Close the pool; later calls fail with `TransportFailed`."""

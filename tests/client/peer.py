@@ -43,6 +43,7 @@ class Peer:
     event_faults: deque[Fault] = field(default_factory=deque)
     refuse: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    down: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def body(self) -> bytes:
@@ -86,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         peer = self.server.peer
         if self._fails(peer.poll_faults):
+            return
+        if peer.down:
+            self._answer(503, b"", {})
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._answer(401, b"{}", {"Content-Type": "application/problem+json"})

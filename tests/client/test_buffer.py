@@ -54,7 +54,7 @@ def test_buffer__more_than_memory__overflows_to_disk_and_loses_nothing(tmp_path:
     assert buffer.spilled >= 900
     assert not buffer.idle
     assert drain(buffer) == lines
-    assert buffer.idle
+    assert buffer.wait_idle(0.0)
     assert list(tmp_path.rglob("*.ndjson")) == []
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.client import Candidate
+from controlplane.client import Candidate, Client
 from controlplane.client.events import is_fully_logged
 from controlplane.engine import Request, decide
 from tests.client.conftest import MakeClient, Told
@@ -41,12 +41,17 @@ def test_decide__ids_given__are_the_decision_s(peer: Peer, make_client: MakeClie
     assert client.decide("home-feed", {"user": "u"}).decision_id == "d-2"
 
 
+def arm_of(client: Client, user: str) -> str | None:
+    (assignment,) = client.assign("home-feed", {"user": user}, {})
+    return assignment.arm
+
+
 def test_assign__same_unit__same_arm_every_time(peer: Peer, make_client: MakeClient) -> None:
     client = make_client()
     assert client.wait_until_ready(5.0)
-    arms = {client.assign("home-feed", {"user": "u-1"}, {})[0].arm for _ in range(20)}
+    arms = {arm_of(client, "u-1") for _ in range(20)}
     assert len(arms) == 1
-    split = [client.assign("home-feed", {"user": f"u-{n}"}, {})[0].arm for n in range(2_000)]
+    split = [arm_of(client, f"u-{n}") for n in range(2_000)]
     assert 900 < split.count("treatment") < 1_100
 
 

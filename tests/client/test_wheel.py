@@ -20,7 +20,7 @@ try:
     runpy.run_module("controlplane.client.example", run_name="__main__")
 except SystemExit as ended:
     assert ended.code == 0, ended.code
-foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - {"__main__"}
 print(sorted(foreign), file=sys.stderr)
 """
 
