@@ -106,6 +106,23 @@ def prepare(where: Places) -> Account:
     return user
 
 
+def start_transactions_above(where: Places, transaction: int) -> None:
+    """Make a new data directory whose transaction ids begin above `transaction`.
+
+    Rows remember the 64-bit id of the transaction that wrote them (the audit trail's sealer compares it with
+    those still running), so a server that receives another's rows must not begin below them. The epoch is its
+    upper half.
+    """
+    user = prepare(where)
+    program = wheels.postgres_bin() / "pg_resetwal"
+    command = [str(program), "--epoch", str((transaction >> 32) + 1), "--pgdata", str(where.data)]
+    done = subprocess.run(
+        user.command(command, touches=(where.data, program)), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Refusal(ExitCode.DAMAGED, f"pg_resetwal failed: {done.stderr.strip()}")
+
+
 def write_access(where: Places, user: Account) -> None:
     # Over the socket the kernel names the caller. Only the user who runs this installation gets in, as any
     # role; as root that leaves out other programs of the unprivileged user the server runs as.
@@ -178,6 +195,25 @@ def _grant(where: Places, database: str) -> None:
             "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT USAGE ON SEQUENCES TO {web}",
         ):
             connection.execute(sql.SQL(statement).format(**names))
+
+
+def forget_default_rights(url: str, role: str) -> None:
+    """Take back what `role` grants on tables and sequences it will make, before a dump of it is loaded.
+
+    A dump grants what each table had and revokes nothing, so defaults that stand already would give the web role
+    rights that were taken from it; the dump sets the defaults itself, at its end.
+    """
+    with psycopg.connect(url) as connection:
+        granted = connection.execute(
+            "SELECT DISTINCT CASE defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END, grantee::regrole::text"
+            " FROM pg_default_acl, aclexplode(defaclacl)"
+            " WHERE defaclrole = %s::regrole AND grantee <> defaclrole AND grantee <> 0"
+            " AND defaclnamespace = 0 AND defaclobjtype IN ('r', 'S')",
+            [role],
+        ).fetchall()
+        for kind, grantee in granted:
+            statement = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} REVOKE ALL ON {} FROM {}")
+            connection.execute(statement.format(sql.SQL(role), sql.SQL(kind), sql.SQL(grantee)))
 
 
 def stop(where: Places) -> None:

@@ -45,6 +45,11 @@ def ensure(where: Places) -> dict[str, str]:
     return wanted
 
 
+def replace_secret(where: Places, secret_key: str) -> None:
+    """Put a restored installation's secret into the file."""
+    _write(where.runtime_env, read(where.runtime_env) | {"SECRET_KEY": secret_key} | where.addresses())
+
+
 def _write(path: Path, content: dict[str, str]) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:

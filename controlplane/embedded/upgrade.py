@@ -2,13 +2,16 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+
 from controlplane.embedded import postgres, wheels
 from controlplane.embedded.account import account, server_environment
-from controlplane.embedded.places import DATABASE, SUPERUSER, Places
+from controlplane.embedded.places import DATABASE, OWNER_ROLE, SUPERUSER, Places
 from controlplane.embedded.refusals import ExitCode, Refusal
 
 
@@ -24,12 +27,14 @@ def to_our_major(where: Places, old_bin: Path | None, *, say: Callable[[str], No
     programs = _old_programs(old_bin, old)
     dump = where.var_dir / f"upgrade-from-{old}.dump"
     say(f"dumping PostgreSQL {old} with {programs}")
-    _serve_and(where, programs, [str(wheels.postgres_bin() / "pg_dump"), "-Fc", "-f", str(dump), _url(where)])
+    with _serving(where, programs):
+        _run([str(wheels.postgres_bin() / "pg_dump"), "-Fc", "-f", str(dump), _url(where)])
+        transaction = _next_transaction(where)
     kept = where.data.with_name(f"postgres.{old}.{datetime.now(UTC):%Y%m%dT%H%M%S}")
     where.data.rename(kept)
     say(f"loading into PostgreSQL {new}; the old data stays in {kept}")
     try:
-        load_dump(where, dump)
+        _load(where, dump, transaction)
     except Refusal:
         where.data.rename(where.data.with_name(f"postgres.failed.{datetime.now(UTC):%Y%m%dT%H%M%S}"))
         kept.rename(where.data)
@@ -37,15 +42,13 @@ def to_our_major(where: Places, old_bin: Path | None, *, say: Callable[[str], No
     dump.unlink()
 
 
-def load_dump(where: Places, dump: Path) -> None:
-    """Make a new data directory of our major and load a `pg_dump -Fc` file of the whole database into it."""
-    postgres.prepare(where)
-    _serve_and(
-        where,
-        wheels.postgres_bin(),
-        [str(wheels.postgres_bin() / "pg_restore"), "--exit-on-error", "--dbname", _url(where), str(dump)],
-        set_up=True,
-    )
+def _load(where: Places, dump: Path, transaction: int) -> None:
+    postgres.start_transactions_above(where, transaction)
+    with _serving(where, wheels.postgres_bin()):
+        postgres.set_up_roles(where)
+        postgres.forget_default_rights(_url(where), OWNER_ROLE)
+        program = str(wheels.postgres_bin() / "pg_restore")
+        _run([program, "--exit-on-error", "--dbname", _url(where), str(dump)])
 
 
 def _old_programs(old_bin: Path | None, major: str) -> Path:
@@ -69,32 +72,43 @@ def _url(where: Places) -> str:
     return where.database_url(SUPERUSER, DATABASE)
 
 
-def _serve_and(where: Places, programs: Path, command: list[str], *, set_up: bool = False) -> None:
-    """Run `command` while the programs in `programs` serve the data directory."""
+def _next_transaction(where: Places) -> int:
+    with psycopg.connect(_url(where)) as connection:
+        row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+    if row is None:
+        raise RuntimeError("PostgreSQL answered nothing")
+    return int(row[0])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
+    )
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[0]
+        raise Refusal(ExitCode.OTHER_MAJOR, f"{Path(command[0]).name}: {said}")
+
+
+@contextmanager
+def _serving(where: Places, programs: Path) -> Iterator[None]:
+    """The programs in `programs` serve the data directory for the length of the block."""
     user = account(where.data)
     user.own(where.run)
     postgres.write_access(where, user)
-    options = f"-k {where.run} -c listen_addresses="
     control, log = str(programs / "pg_ctl"), where.data / "upgrade.log"
     touches = (where.data, where.run, programs / "pg_ctl")
 
-    def run_control(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_control(*arguments: str) -> int:
         line = user.command(
             [control, "-D", str(where.data), "-w", "-l", str(log), *arguments], touches=touches
         )
-        return subprocess.run(line, check=False, env=server_environment(), text=True, stdout=subprocess.PIPE)
+        return subprocess.run(
+            line, check=False, env=server_environment(), stdout=subprocess.DEVNULL
+        ).returncode
 
-    if run_control("-o", options, "start").returncode != 0:
+    if run_control("-o", f"-k {where.run} -c listen_addresses=", "start") != 0:
         raise Refusal(ExitCode.OTHER_MAJOR, f"{control} cannot start {where.data}; see {log}")
     try:
-        if set_up:
-            postgres.set_up_roles(where)
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
-        )
-        if done.returncode != 0:
-            raise Refusal(
-                ExitCode.OTHER_MAJOR, f"{Path(command[0]).name}: {done.stderr.strip().splitlines()[0]}"
-            )
+        yield
     finally:
         run_control("-m", "fast", "stop")

@@ -183,6 +183,7 @@ def test_upgrade__old_programs_given__moves_the_data_and_keeps_the_old(where: Pl
     environment = services.ensure_running(where.var_dir)
     with psycopg.connect(environment["DATABASE_OWNER_URL"]) as owner:
         owner.execute("CREATE TABLE note AS SELECT 'kept' AS text")
+        owner.execute("REVOKE DELETE ON note FROM controlplane_web")
     services.stop(where.var_dir)
     (where.data / "PG_VERSION").write_text("17\n")
     old_bin, said = tmp_path / "bin", list[str]()
@@ -200,6 +201,8 @@ def test_upgrade__old_programs_given__moves_the_data_and_keeps_the_old(where: Pl
     services.ensure_running(where.var_dir)
     with psycopg.connect(where.database_url("controlplane_web")) as web:
         assert web.execute("SELECT text FROM note").fetchall() == [("kept",)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            web.execute("DELETE FROM note")
     with psycopg.connect(where.database_url(SUPERUSER, DATABASE)) as admin:
         query = "SELECT tableowner FROM pg_tables WHERE tablename = 'note'"
         assert admin.execute(query).fetchone() == ("controlplane",)
