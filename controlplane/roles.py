@@ -27,7 +27,13 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 # Parts of the system that act by themselves, each with just the operations it needs.
 SYSTEM_ACTORS: Final[dict[str, frozenset[str]]] = {
     "bootstrap": frozenset(
-        {"catalog.create_environment", "core.create_user", "core.grant_role", "core.create_token"}
+        {
+            "catalog.create_environment",
+            "core.create_user",
+            "core.grant_role",
+            "core.create_token",
+            "events.import_events",
+        }
     ),
     "beat": frozenset(
         {
