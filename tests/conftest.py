@@ -51,6 +51,7 @@ def _prepare_environment() -> None:
     own = var_dir / "workers" / WORKER
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
+    (var_dir / "static").mkdir(exist_ok=True)
     os.environ["LAKE_URL"] = f"file://{own / 'lake'}"
     os.environ["KEYS_DIR"] = str(own / "keys")
     os.environ["STATE_DIR"] = str(own / "state")
@@ -64,9 +65,11 @@ def _prepare_environment() -> None:
 
 _prepare_environment()
 
-from django.conf import settings  # noqa: E402 - the environment above is what settings read
+import django  # noqa: E402 - the environment above is what settings read
+from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
 
-settings.DATABASES  # noqa: B018 - read them now, so that pytest-django finds them configured
+django.setup()  # conftests further down import models
 
 
 class OutsideConnection(RuntimeError):
@@ -114,7 +117,6 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     Triggers refuse UPDATE, DELETE and TRUNCATE on audit rows, so a flush between transactional tests would fail.
     A superuser in replica mode fires no triggers; the product has no such role and no such code.
     """
-    from django.db import connection  # noqa: PLC0415 - after django.setup()
 
     flush = connection.ops.execute_sql_flush
 

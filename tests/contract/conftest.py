@@ -17,7 +17,9 @@ PASSWORD_FREE = "django.contrib.auth.backends.ModelBackend"
 def make_person(role: str | None, *, surface: str = "") -> Client:
     """A browser signed in as somebody who holds `role` (nobody for None), on one surface or everywhere."""
     name = f"{role or 'nobody'}{'-on-' + surface if surface else ''}"
-    user, made = User.objects.get_or_create(username=name, defaults={"is_staff": True, "date_joined": timezone.now()})
+    user, made = User.objects.get_or_create(
+        username=name, defaults={"is_staff": True, "date_joined": timezone.now()}
+    )
     if made:
         user.set_unusable_password()
         user.save()

@@ -137,23 +137,24 @@ def test_breaches__one_at_least__for_every_contract() -> None:
     assert {breach.contract for breach in BREACHES} == set(contracts())
 
 
-def imported_by(module: str, *, isolated: bool = True) -> set[str]:
+def imported_by(module: str) -> set[str]:
     """Top-level and dotted names in sys.modules after importing `module` in a process of its own."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {module}; print('\\n'.join(sys.modules))"
-    options = ["-I"] if isolated else []
     answer = subprocess.run(
-        [sys.executable, *options, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )
     return set(answer.stdout.split())
 
 
 def test_engine__imported_alone__brings_only_the_standard_library() -> None:
-    foreign = {
-        name
-        for name in (loaded.partition(".")[0] for loaded in imported_by("controlplane.engine"))
-        if name not in sys.stdlib_module_names and name not in {"controlplane", "__main__", "sitecustomize"}
-    }
-    packages = {name for name in imported_by("controlplane.engine") if name.startswith("controlplane.")}
+    loaded = imported_by("controlplane.engine")
+    foreign = (
+        {name.partition(".")[0] for name in loaded}
+        - set(sys.stdlib_module_names)
+        - {"controlplane", "__main__"}
+    )
+    ours = {name for name in loaded if name.startswith("controlplane.")}
 
     assert foreign == set()
-    assert {name for name in packages if not name.startswith("controlplane.engine")} == set()
+    assert {name for name in ours if not name.startswith("controlplane.engine")} == set()
+    assert "controlplane.engine" in ours

@@ -74,11 +74,17 @@ def test_migrations__models_as_committed__need_no_further_one() -> None:
     [
         ({"a": [("0001_auto_20260101", ())]}, "a.0001_auto_20260101: give it a name that says what it does"),
         (
-            {"a": [("0001_initial", ()), ("0002_x", ("0001_initial",)), ("0003_y", ("0001_initial",))]},
+            {
+                "a": [
+                    ("0001_initial", ()),
+                    ("0002_second", ("0001_initial",)),
+                    ("0003_third", ("0001_initial",)),
+                ]
+            },
             "a.0001_initial: 2 migrations follow it",
         ),
-        ({"a": [("0001_x", ()), ("0002_y", ())]}, "a: more than one first migration"),
-        ({"a": [("0001_x", ()), ("0001_y", ("0001_x",))]}, "a: number 0001 twice"),
+        ({"a": [("0001_first", ()), ("0002_second", ())]}, "a: more than one first migration"),
+        ({"a": [("0001_first", ()), ("0001_again", ("0001_first",))]}, "a: number 0001 twice"),
     ],
 )
 def test_faults__a_broken_history__is_named(graph: Graph, fault: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from controlplane.core.actors import Actor
@@ -19,6 +19,8 @@ class MayRead(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.user, Actor):
             return False
+        if request.method not in SAFE_METHODS:
+            return True  # the operation judges, and its refusal reaches the security log
         wanted = getattr(view, "view_permission", "core.view")
         # A token limited to surfaces may read what concerns any of them; selectors narrow the answer.
         surfaces = [surface for _, surface in request.user.grants if surface]

@@ -36,6 +36,12 @@ STATUS: Mapping[type[DomainError], int] = {
     Unavailable: 503,
 }
 MEDIA_TYPE = "application/problem+json"
+# REST framework's word for it -> the catalogue's, docs/errors.md.
+OUR_WORDS = {
+    "permission_denied": "forbidden",
+    "authentication_failed": "not_authenticated",
+    "parse_error": "invalid_input",
+}
 
 
 class PreconditionRequired(exceptions.APIException):
@@ -107,7 +113,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             identifier=identifier,
         )
     elif isinstance(error, exceptions.APIException):
-        code = str(error.get_codes()) if isinstance(error.get_codes(), str) else error.default_code
+        named = str(error.get_codes()) if isinstance(error.get_codes(), str) else error.default_code
+        code = OUR_WORDS.get(named, named)
         document = body(
             status=error.status_code,
             code=code,
