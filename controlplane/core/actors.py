@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from controlplane.core.models import ApiToken, User
 
 Kind = Literal["user", "token", "system"]
+REST_SCOPE = "rest"
+"""The scope that lets a token use its roles; the others open one serving address each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,7 @@ class Actor:
         """Whether some role allows `permission` on every one of `surfaces` (none named: everywhere) in the environment."""
         if environment and self.environment and environment != self.environment:
             return False
-        if self.scopes is not None and not any(
-            permissions.matches(scope, permission) for scope in self.scopes
-        ):
+        if self.scopes is not None and REST_SCOPE not in self.scopes:
             return False
         if self.kind == "system":
             return permissions.system_actor_may(self.id, permission)

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from controlplane.core.models import RoleGrant, User
+from controlplane.core import tokens
+from controlplane.core.models import ApiToken, RoleGrant, User
 from tests.contract.worlds import World
 
 Persona = Callable[..., Client]
@@ -28,6 +29,21 @@ def make_person(role: str | None, *, surface: str = "") -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(user, backend=PASSWORD_FREE)
     return client
+
+
+def make_program(*, scopes: list[str], roles: list[str], environment: str = "") -> Client:
+    """A program that sends a token with these scopes and roles."""
+    text, prefix, secret_hash = tokens.mint()
+    ApiToken.objects.create(
+        key=f"program-{prefix}", name="A program", prefix=prefix, secret_hash=secret_hash, scopes=scopes, roles=roles,
+        environment=environment, created_at=timezone.now(), created_by="tests",
+    )  # fmt: skip
+    return Client(raise_request_exception=False, headers={"Authorization": f"Bearer {text}"})
+
+
+@pytest.fixture
+def program(transactional_db: None) -> Persona:
+    return make_program
 
 
 @pytest.fixture
