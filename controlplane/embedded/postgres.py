@@ -24,6 +24,7 @@ SETTINGS = (
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
 )
+GRANTS = Path(__file__).with_name("grants.sql")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 CONNECTION_REFUSED = (psycopg.OperationalError,)
@@ -186,15 +187,8 @@ def set_up_roles(where: Places) -> None:
 
 
 def _grant(where: Places, database: str) -> None:
-    names = {"owner": sql.Identifier(OWNER_ROLE), "web": sql.Identifier(WEB_ROLE)}
     with psycopg.connect(where.database_url(SUPERUSER, database)) as connection:
-        for statement in (
-            "GRANT ALL ON SCHEMA public TO {owner}",
-            "GRANT USAGE ON SCHEMA public TO {web}",
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {web}",
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT USAGE ON SEQUENCES TO {web}",
-        ):
-            connection.execute(sql.SQL(statement).format(**names))
+        connection.execute(GRANTS.read_bytes())
 
 
 def forget_default_rights(url: str, role: str) -> None:
