@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import benchmarks
 from benchmarks import REPEATS, Case
@@ -48,7 +49,7 @@ def host() -> dict[str, object]:
     }
 
 
-def measure(case: Case) -> dict[str, object]:
+def measure(case: Case) -> dict[str, Any]:
     """Five repeats of product and baseline in turn, after one of each that is not counted."""
     case.product(), case.baseline()
     product, baseline = [], []
@@ -82,7 +83,8 @@ def main(wanted: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    document: dict[str, object] = {"host": host(), "cases": (results := [])}
+    results: list[dict[str, Any]] = []
+    document = {"host": host(), "cases": results}
     print(json.dumps(document["host"], indent=2))
     for name in wanted or names():
         with importlib.import_module(f"benchmarks.{name}").cases() as cases:

@@ -47,7 +47,7 @@ def rate(port: int, request: bytes, *, requests: int) -> float:
     for _ in range(CONNECTIONS):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ)
+        selector.register(connection, selectors.EVENT_READ, connection)
         state[connection] = [0, 0]
     began = time.perf_counter()
     for connection, counters in state.items():
@@ -56,8 +56,7 @@ def rate(port: int, request: bytes, *, requests: int) -> float:
     open_connections = CONNECTIONS
     while open_connections:
         for key, _ in selector.select(timeout=30):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
+            connection = key.data
             chunk = connection.recv(1 << 18)
             if not chunk:
                 message = "the server closed a connection in the middle"

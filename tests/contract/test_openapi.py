@@ -70,6 +70,8 @@ def test_differences__a_removed_field_and_a_changed_type__are_named() -> None:
 
 
 def test_undescribed__an_operation_without_answer__is_named() -> None:
-    document = {"paths": {"/a": {"post": {"responses": {"400": {}}}, "get": {"responses": {"200": {}}}}}}
+    document: dict[str, Any] = {
+        "paths": {"/a": {"post": {"responses": {"400": {}}}, "get": {"responses": {"200": {}}}}}
+    }
 
     assert undescribed(document) == ["POST /a: no successful answer described"]

@@ -9,8 +9,8 @@ from controlplane.core.actors import Actor
 from tests.contract.conftest import Persona
 from tests.contract.judging import done, kept, permitted, refused, send, untouched
 from tests.contract.ledger import watch
-from tests.contract.recipes import RECIPES, STATELESS, Route
-from tests.contract.routes import api_routes
+from tests.contract.recipes import RECIPES, STATELESS
+from tests.contract.routes import Route, api_routes
 from tests.contract.worlds import World
 
 UNSAFE = [route for route in api_routes() if route.unsafe]

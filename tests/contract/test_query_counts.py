@@ -13,7 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from controlplane.core.api import views
+from controlplane.core.api.serializers import TokenRead
+from controlplane.core.models import ApiToken
 from tests.contract.conftest import Persona
 from tests.contract.judging import send
 from tests.contract.recipes import RECIPES, Call
@@ -110,11 +111,10 @@ def test_count__a_query_per_row_planted__is_noticed(
 ) -> None:
     """A serializer that asks the database for every row makes seven rows dearer than two."""
     admin = person("admin")
-    name = views.TokenRead.Meta.model
     monkeypatch.setattr(
-        views.TokenRead,
+        TokenRead,
         "to_representation",
-        lambda _, row: {"key": name.objects.get(pk=row.pk).key},
+        lambda _, row: {"key": ApiToken.objects.get(pk=row.pk).key},
     )
     grow(admin, world, "/api/v1/tokens", 2)
     few = count(admin, "/api/v1/tokens")
