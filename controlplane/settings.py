@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
+from django.templatetags.static import static
 
 from controlplane import roles
 
@@ -70,9 +71,9 @@ DATABASES = {
 }
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "controlplane.core.pages.admin_config.ControlPlaneAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -93,8 +94,9 @@ INSTALLED_APPS = [
     "overrides",
     "governance.guardrails",
 ]
-# Apps land one by one; a missing one is left out only while its package does not exist yet.
-INSTALLED_APPS = [app for app in INSTALLED_APPS if find_spec(app) is not None]
+INSTALLED_APPS = [
+    app for app in INSTALLED_APPS if app.endswith("Config") or getattr(find_spec(app), "origin", None)
+]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -114,6 +116,7 @@ ASGI_APPLICATION = "controlplane.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "controlplane" / "core" / "templates"],  # before unfold's own
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -153,6 +156,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_ENABLE_ADMIN = False
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -254,6 +258,8 @@ REACTIONS: dict[str, str] = {"rulesets.publish": "controlplane.rulesets.services
 DIAGNOSTICS: list[str] = []
 # Panels of the home page: `panels(actor, environment, at) -> Iterable[Panel]`.
 HOME_PANELS: list[str] = []
+# The environments a person can look at: `() -> [{"key", "name", "kind"}]`.
+ENVIRONMENTS = "controlplane.catalog.selectors.environment_choices"
 # Called by every door after a write: `carry(environment) -> dict | None` (which revision carries the write).
 WRITE_ANSWER = "controlplane.rulesets.services.carry"
 
@@ -264,3 +270,15 @@ LOGGING: dict[str, Any] = {
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Control plane",
+    "SITE_HEADER": "Control plane",
+    "SITE_SUBHEADER": "for recommender systems",
+    "SITE_SYMBOL": "tune",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: static("core/pages.css")],
+    "SCRIPTS": [lambda _request: static("core/pages.js")],
+    "SIDEBAR": {"show_search": False, "navigation": "controlplane.core.pages.navigation.navigation"},
+}

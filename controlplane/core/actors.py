@@ -61,6 +61,11 @@ class Actor:
         return replace(self, request_id=request_id)
 
     @classmethod
+    def behind(cls, user: object) -> Actor | None:
+        """The actor an authentication class put in place of `request.user`, if one did."""
+        return user if isinstance(user, Actor) else None
+
+    @classmethod
     def system(cls, name: str) -> Actor:
         """A named part of the system, such as `beat` or `bootstrap`; its rights stand in the role table."""
         return cls(kind="system", id=name, name=name)
@@ -74,7 +79,8 @@ class Actor:
 
     @classmethod
     def of_token(cls, token: ApiToken) -> Actor:
-        grants = frozenset((role, surface) for role in token.roles for surface in (token.surfaces or [None]))
+        surfaces: list[str | None] = [*token.surfaces] or [None]
+        grants = frozenset((role, surface) for role in token.roles for surface in surfaces)
         return cls(
             kind="token",
             id=token.prefix,

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
 LISTS = ("RULESET_SOURCES", "RULESET_CHECKS", "POLICIES", "DIAGNOSTICS", "HOME_PANELS")
-SINGLE = ("RULESET_FACTS", "WRITE_ANSWER")
+SINGLE = ("RULESET_FACTS", "WRITE_ANSWER", "ENVIRONMENTS")
 
 
 def dotted_paths() -> Iterator[tuple[str, str]]:

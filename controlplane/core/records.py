@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -44,8 +44,9 @@ class Record(models.Model):
         abstract = True
         ordering: ClassVar = ["key"]
 
-    versions: models.Manager[Any]
-    pointers: models.Manager[Any]
+    if TYPE_CHECKING:  # the reverse sides of the foreign keys that subclasses of version and pointer add
+        versions: Any
+        pointers: Any
 
     def __str__(self) -> str:
         return self.title or self.key

@@ -16,9 +16,10 @@ from controlplane.core.requests import request_id
 
 def actor_of(request: Request) -> Actor:
     """The calling actor. Raises NotAuthenticated when there is none."""
-    if not isinstance(request.user, Actor):
+    actor = Actor.behind(request.user)
+    if actor is None:
         raise exceptions.NotAuthenticated
-    return request.user
+    return actor
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -52,4 +53,4 @@ class SessionAuthentication(authentication.SessionAuthentication):
         found = super().authenticate(request)
         if found is None:
             return None
-        return Actor.of_user(found[0]).with_request(request_id(request._request)), None  # type: ignore[arg-type]  # AUTH_USER_MODEL
+        return Actor.of_user(found[0]).with_request(request_id(request._request)), None

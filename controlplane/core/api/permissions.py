@@ -17,13 +17,12 @@ class MayRead(BasePermission):
     """The caller is known and holds the view's `view_permission`, such as `experiments.view`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if not isinstance(request.user, Actor):
+        actor = Actor.behind(request.user)
+        if actor is None:
             return False
         if request.method not in SAFE_METHODS:
             return True  # the operation judges, and its refusal reaches the security log
         wanted = getattr(view, "view_permission", "core.view")
         # A token limited to surfaces may read what concerns any of them; selectors narrow the answer.
-        surfaces = [surface for _, surface in request.user.grants if surface]
-        return request.user.may(wanted) or any(
-            request.user.may(wanted, surfaces=[surface]) for surface in surfaces
-        )
+        surfaces = [surface for _, surface in actor.grants if surface]
+        return actor.may(wanted) or any(actor.may(wanted, surfaces=[surface]) for surface in surfaces)

@@ -143,7 +143,8 @@ class RecordViewSet(viewsets.GenericViewSet[Any]):
         return actor_of(self.request)
 
     def get_queryset(self) -> QuerySet[Any]:
-        return self.model._default_manager.prefetch_related("versions", "pointers__version").order_by("key")
+        rows: QuerySet[Any] = self.model._default_manager.prefetch_related("versions", "pointers__version")
+        return rows.order_by("key")
 
     def record(self, key: str) -> Any:
         """The record with that key. Raises Http404."""

@@ -19,5 +19,6 @@ class ActorThrottle(SimpleRateThrottle):
     scope = "actor"
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        who = request.user.subject if isinstance(request.user, Actor) else self.get_ident(request)
+        actor = Actor.behind(request.user)
+        who = actor.subject if actor else self.get_ident(request)
         return self.cache_format % {"scope": self.scope, "ident": who}
