@@ -35,8 +35,8 @@ class State(StrEnum):
 class Child:
     """State of one program under a supervisor; used from the supervisor's thread only."""
 
-    def __init__(self, program: Program, log: LogFile) -> None:
-        self.program, self.log = program, log
+    def __init__(self, program: Program, log: LogFile, *, first_pause: float) -> None:
+        self.program, self.log, self._first_pause = program, log, first_pause
         self.state = State.WAITING
         self.due_at = 0.0
         self.restarts = -1
@@ -87,7 +87,7 @@ class Child:
         self._exits.append(now)
         while self._exits[0] < now - WINDOW_SECONDS:
             self._exits.popleft()
-        self.due_at = now + min(FIRST_PAUSE_SECONDS * 2 ** (len(self._exits) - 1), LONGEST_PAUSE_SECONDS)
+        self.due_at = now + min(self._first_pause * 2 ** (len(self._exits) - 1), LONGEST_PAUSE_SECONDS)
         self.state = State.WAITING
         return code
 

@@ -40,11 +40,9 @@ class LogFile:
             self._file = None
 
     def last_words(self) -> str:
-        """The line most likely to say why the process ended."""
-        telling = [
-            line for line in self.tail if any(word in line for word in ("Error", "FATAL", "PANIC", "error:"))
-        ]
-        return (telling or list(self.tail) or ["it said nothing"])[-1].strip()
+        """The line most likely to say why the process ended: PostgreSQL's fatal one, else the last."""
+        fatal = [line for line in self.tail if "FATAL:" in line or "PANIC:" in line]
+        return (fatal or list(self.tail) or ["it said nothing"])[-1].strip()
 
 
 class Terminal:

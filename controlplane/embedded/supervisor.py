@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from controlplane.embedded import guard
-from controlplane.embedded.child import Child, State
+from controlplane.embedded.child import FIRST_PAUSE_SECONDS, Child, State
 from controlplane.embedded.logs import LogFile
 from controlplane.embedded.programs import Program
 from controlplane.embedded.refusals import ExitCode, Refusal
@@ -31,7 +31,8 @@ class Supervisor:
     """`with Supervisor(programs, ...) as supervisor:` has every program started and ready, in their order.
 
     All work happens in one thread of its own: a child's life is tied to the thread that started it.
-    `echo(name, line)` receives what the programs say. `status` is a JSON file kept current with pids and states.
+    `echo(name, line)` receives what the programs say. `first_pause`: seconds before the first restart, doubled for
+    each further one within a minute. `status` is a JSON file kept current with pids and states.
     """
 
     def __init__(
@@ -41,8 +42,12 @@ class Supervisor:
         logs: Path,
         status: Path,
         echo: Callable[[str, str], None] = lambda _name, _line: None,
+        first_pause: float = FIRST_PAUSE_SECONDS,
     ) -> None:
-        self.children = [Child(program, LogFile(logs / f"{program.name}.log")) for program in programs]
+        self.children = [
+            Child(program, LogFile(logs / f"{program.name}.log"), first_pause=first_pause)
+            for program in programs
+        ]
         self._status, self._echo = status, echo
         self._selector = selectors.DefaultSelector()
         self._stop, self._at_once = threading.Event(), threading.Event()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.embedded import services
+from controlplane.embedded import postgres, services
 from controlplane.embedded.places import Places, places
 from controlplane.embedded.processes import ROOT
 
@@ -27,6 +27,23 @@ def where() -> Iterator[Places]:
         yield at
         if at.var_dir.is_dir() and not services.supervised(at):
             services.stop(at.var_dir)
+
+
+@pytest.fixture(scope="session")
+def fresh_data() -> Iterator[Path]:
+    """A data directory as initdb makes it: made once, to be copied."""
+    with tempfile.TemporaryDirectory(prefix="cp-test-") as folder:
+        at = places(Path(folder))
+        postgres.initialise(at)
+        yield at.data
+
+
+@pytest.fixture
+def initialised(where: Places, fresh_data: Path) -> Places:
+    """A VAR_DIR whose database was initialised but never started."""
+    where.var_dir.mkdir(parents=True)
+    subprocess.run(["cp", "-a", str(fresh_data), str(where.data)], check=True)
+    return where
 
 
 def bare_environment(where: Places, more: Mapping[str, str] = {}) -> dict[str, str]:

@@ -33,6 +33,7 @@ def test_ensure_running__empty_folder__serves_roles_with_their_rights(where: Pla
     external.check_broker(environment["BROKER_URL"])
 
 
+@pytest.mark.usefixtures("initialised")
 def test_ensure_running__called_again__attaches_to_what_runs(where: Places) -> None:
     first = services.ensure_running(where.var_dir)
     pid = (where.data / "postmaster.pid").read_text().split()[0]
@@ -41,6 +42,7 @@ def test_ensure_running__called_again__attaches_to_what_runs(where: Places) -> N
     assert (where.data / "postmaster.pid").read_text().split()[0] == pid
 
 
+@pytest.mark.usefixtures("initialised")
 def test_ensure_running__after_stop__keeps_data_and_secret(where: Places) -> None:
     first = services.ensure_running(where.var_dir)
     with psycopg.connect(first["DATABASE_OWNER_URL"]) as owner:
@@ -69,6 +71,7 @@ def test_ensure_running__long_path__puts_sockets_in_a_short_private_folder(where
         deep.run.rmdir()
 
 
+@pytest.mark.usefixtures("initialised")
 def test_access__any_role__only_for_the_user_who_runs_the_installation(where: Places) -> None:
     postgres.prepare(where)
 
@@ -76,6 +79,7 @@ def test_access__any_role__only_for_the_user_who_runs_the_installation(where: Pl
     assert (where.data / "pg_ident.conf").read_text() == f'operator "{getpass.getuser()}" all\n'
 
 
+@pytest.mark.usefixtures("initialised")
 def test_test_database__made_from_template__gives_the_web_role_its_rights(where: Places) -> None:
     environment = services.ensure_running(where.var_dir)
     with psycopg.connect(environment["DATABASE_ADMIN_URL"], autocommit=True) as admin:
@@ -88,6 +92,7 @@ def test_test_database__made_from_template__gives_the_web_role_its_rights(where:
         assert web.execute("SELECT count(*) FROM note").fetchone() == (1,)
 
 
+@pytest.mark.usefixtures("initialised")
 def test_prepare__data_of_another_major__names_the_command(where: Places) -> None:
     postgres.prepare(where)
     (where.data / "PG_VERSION").write_text("17\n")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -34,7 +33,8 @@ def _refusal(process: "subprocess.Popen[str]") -> tuple[int, str]:
     return process.returncode, said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("initialised")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_up__asked_to_end__ends_cleanly_with_no_process_left(
     where: Places, up: Up, number: signal.Signals
 ) -> None:
@@ -55,6 +55,7 @@ def test_up__asked_to_end__ends_cleanly_with_no_process_left(
     assert not where.status.exists()
 
 
+@pytest.mark.usefixtures("initialised")
 def test_up__killed__leaves_no_process_and_starts_again_with_its_data(where: Places, up: Up) -> None:
     process = up(*SERVERS)
     assert eventually(lambda: _ready(where))
@@ -71,6 +72,7 @@ def test_up__killed__leaves_no_process_and_starts_again_with_its_data(where: Pla
         assert web.execute("SELECT text FROM note").fetchall() == [("kept",)]
 
 
+@pytest.mark.usefixtures("initialised")
 def test_up__database_killed__comes_back(where: Places, up: Up) -> None:
     up(*SERVERS)
     assert eventually(lambda: _ready(where))
@@ -86,6 +88,7 @@ def test_up__database_killed__comes_back(where: Places, up: Up) -> None:
     assert services.running(where.var_dir)
 
 
+@pytest.mark.usefixtures("initialised")
 def test_up__second_copy_on_the_folder__says_which_runs(where: Places, up: Up) -> None:
     first = up(*SERVERS)
     assert eventually(lambda: _ready(where))
@@ -178,6 +181,7 @@ def test_up__as_an_ordinary_user__runs(where: Places) -> None:
     assert mentions(str(where.var_dir)) == set()
 
 
+@pytest.mark.usefixtures("initialised")
 def test_upgrade__old_programs_given__moves_the_data_and_keeps_the_old(where: Places, tmp_path: Path) -> None:
     """The old major is played by our own programs behind scripts that claim to be 17 and dress the folder as 17."""
     environment = services.ensure_running(where.var_dir)
@@ -208,8 +212,8 @@ def test_upgrade__old_programs_given__moves_the_data_and_keeps_the_old(where: Pl
         assert admin.execute(query).fetchone() == ("controlplane",)
 
 
+@pytest.mark.usefixtures("initialised")
 def test_upgrade__without_old_programs__says_what_to_give(where: Places, up: Up) -> None:
-    postgres.prepare(where)
     (where.data / "PG_VERSION").write_text("17\n")
 
     code, said = _refusal(up("--upgrade"))
@@ -219,7 +223,6 @@ def test_upgrade__without_old_programs__says_what_to_give(where: Places, up: Up)
         "manage.py: the data is of PostgreSQL 17: give the folder of its programs with --old-bin, "
         "such as /usr/lib/postgresql/17/bin\n"
     )
-    shutil.rmtree(where.data)
 
 
 def _script(path: Path, body: str) -> None:
