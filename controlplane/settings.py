@@ -186,6 +186,9 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 
+# The first administrator's password; without it `bootstrap` makes one up and shows it once.
+ADMIN_PASSWORD = os.environ.get("ADMIN_PASSWORD", "")
+
 # Role -> rights, and named parts of the system -> rights.
 ROLES = roles.ROLES
 SYSTEM_ACTORS = roles.SYSTEM_ACTORS
