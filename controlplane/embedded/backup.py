@@ -28,7 +28,11 @@ MANIFEST, DUMP, SECRET = "manifest.json", "database.dump", "secret.json"
 # The lock that everything that changes the lake holds, a session's advisory lock by this name; see docs/contract.md.
 LAKE_LOCK = "controlplane.lake"
 LOCK_SECONDS = 120
-HEADS = "SELECT environment, revision FROM rulesets_head ORDER BY environment"
+HEADS = """
+SELECT head.environment, revision.number
+FROM rulesets_head AS head JOIN rulesets_revision AS revision ON revision.id = head.revision_id
+ORDER BY head.environment
+"""
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,6 @@ class Child:
         return answer and not self.has_exited()
 
     def became_ready(self, now: float) -> None:
-        if self.program.once_ready is not None:
-            self.program.once_ready()
         self.state, self._ready_at = State.READY, now
 
     def push_towards_end(self, seconds: float, *, at_once: bool) -> None:

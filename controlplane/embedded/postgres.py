@@ -27,7 +27,6 @@ SETTINGS = (
 GRANTS = Path(__file__).with_name("grants.sql")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-CONNECTION_REFUSED = (psycopg.OperationalError,)
 
 
 def setting_arguments() -> list[str]:
@@ -165,8 +164,17 @@ def is_up(where: Places) -> bool:
     try:
         with psycopg.connect(where.database_url(SUPERUSER, "postgres"), connect_timeout=5):
             return True
-    except CONNECTION_REFUSED:
+    except psycopg.OperationalError:
         return False
+
+
+def is_set_up(where: Places) -> bool:
+    """Does the server answer, with its roles and database in place? Makes them where they are not."""
+    try:
+        set_up_roles(where)
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def set_up_roles(where: Places) -> None:

@@ -17,7 +17,7 @@ class Process:
     """One of our own processes. `$NAME` in a command is a variable of the environment.
 
     port: the variable that names its port, "" when it has none; such a process answers `/healthz`.
-    environment: variables beyond the common ones.
+    environment: variables beyond the common ones. takes: names of variables that it alone reads, when set.
     runs_once: must end with exit code 0 before the next one starts.
     grace_seconds: how long it may take to end after SIGTERM before it is killed.
     """
@@ -26,6 +26,7 @@ class Process:
     command: tuple[str, ...]
     port: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    takes: tuple[str, ...] = ()
     runs_once: bool = False
     grace_seconds: float = 5.0
 
@@ -45,7 +46,9 @@ def _granian(application: str, port: str) -> tuple[str, ...]:
 
 
 MIGRATE = Process("migrate", ("python", "manage.py", "migrate", "--noinput"), runs_once=True)
-BOOTSTRAP = Process("bootstrap", ("python", "manage.py", "bootstrap"), runs_once=True)
+BOOTSTRAP = Process(
+    "bootstrap", ("python", "manage.py", "bootstrap"), takes=("ADMIN_PASSWORD",), runs_once=True
+)
 SERVE = Process("serve", _granian("controlplane.serve:application", "SERVE_PORT"), port="SERVE_PORT")
 WEB = Process(
     "web",

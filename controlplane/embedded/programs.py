@@ -21,7 +21,6 @@ class Program:
     """A process as the supervisor runs it.
 
     ready: does it answer? None: it counts as ready when it has lived for a second.
-    once_ready: called each time it has become ready.
     stops: signals to end it with and the seconds each is given; SIGKILL to its whole group follows.
     is_server: others depend on it, so it is stopped after them.
     """
@@ -30,7 +29,6 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
-    once_ready: Callable[[], None] | None = None
     runs_once: bool = False
     stops: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 5.0),)
     is_server: bool = False
@@ -60,8 +58,7 @@ def database(where: Places) -> Program:
             )
         ),
         environment=server_environment(),
-        ready=lambda: postgres.is_up(where),
-        once_ready=lambda: postgres.set_up_roles(where),
+        ready=lambda: postgres.is_set_up(where),
         stops=((fast, 20.0), (signal.SIGQUIT, 5.0)),
         is_server=True,
     )

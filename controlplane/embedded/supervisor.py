@@ -264,6 +264,7 @@ class Supervisor:
 
 
 def stop_on_signals(supervisor: Supervisor) -> None:
-    """Let Ctrl-C, TERM and HUP end the supervisor cleanly. Call from the main thread."""
+    """Let Ctrl-C, TERM and HUP (unless run by nohup) end the supervisor cleanly. Call from the main thread."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda _number, _frame: supervisor.request_stop())
+        if signal.getsignal(number) is not signal.SIG_IGN or number is signal.SIGTERM:
+            signal.signal(number, lambda _number, _frame: supervisor.request_stop())

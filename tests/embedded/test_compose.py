@@ -34,7 +34,8 @@ def test_command__of_each_process__is_the_table_s(process: Process) -> None:
 
 @pytest.mark.parametrize("process", PROCESSES, ids=IDS)
 def test_environment__of_each_process__is_the_common_one_and_the_table_s(process: Process) -> None:
-    assert SERVICES[process.name]["environment"] == COMMON | dict(process.environment)
+    taken = {name: f"${{{name}:-}}" for name in process.takes}
+    assert SERVICES[process.name]["environment"] == COMMON | dict(process.environment) | taken
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=IDS)

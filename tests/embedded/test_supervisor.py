@@ -1,8 +1,10 @@
 """The supervisor, with small programs of its own."""
 
+import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.embedded import processes
 from controlplane.embedded.processes import ROOT
-from controlplane.embedded.programs import Program, with_life_of_parent
+from controlplane.embedded.programs import Program, own, with_life_of_parent
 from controlplane.embedded.refusals import ExitCode, Refusal
 from controlplane.embedded.supervisor import Supervisor
 from tests.embedded.conftest import eventually, is_alive, mentions
@@ -199,3 +202,24 @@ def test_guard__killed__is_replaced(tmp_path: Path) -> None:
         os.kill(first, signal.SIGKILL)
 
         assert eventually(lambda: supervisor.guard_pid not in {0, first})
+
+
+def test_stop__server_with_an_open_stream__ends_within_its_grace(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    web = dataclasses.replace(
+        processes.WEB,
+        command=(*processes.WEB.command[:-1], "tests.embedded.streaming_app:application"),
+        environment=(),
+    )
+    supervisor = _supervisor(tmp_path, own(web, {**os.environ, "WEB_PORT": str(port)}))
+    supervisor.start()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as stream:
+        stream.sendall(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert stream.recv(65_536).startswith(b"HTTP/1.1 200")
+
+        began = time.monotonic()
+        supervisor.stop()
+
+    assert time.monotonic() - began < 7
+    assert mentions(f"--port\0{port}") == set()

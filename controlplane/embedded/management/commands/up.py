@@ -35,6 +35,8 @@ class Command(BaseCommand):
         if options["upgrade"]:
             with preflight.only_copy(where):
                 upgrade.to_our_major(where, options["old_bin"], say=self._say)
+        if sys.stdout.isatty():
+            os.environ.setdefault("LOG_FORMAT", "console")
         with installation.running(
             where, os.environ, only=only, echo=Terminal(sys.stdout), prepared=stop_on_signals
         ) as supervisor:
