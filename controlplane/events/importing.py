@@ -15,8 +15,8 @@ from controlplane.core.operations import operation
 from controlplane.core.registry import register
 from controlplane.events.buffer import Good, Submission
 from controlplane.events.schemas import check_line, import_rules
-from controlplane.events.shapes import Refusal
 from controlplane.events.services import store
+from controlplane.events.shapes import Refusal
 
 CHUNK = 5_000
 ERRORS_KEPT = 1_000

@@ -157,7 +157,7 @@ def days(table: DeltaTable) -> list[str]:
 def scan(table: DeltaTable, columns: Sequence[str], day: str) -> Iterator[pa.RecordBatch]:
     """Some columns of one received day, batch by batch."""
     scanner = table.to_pyarrow_dataset().scanner(columns=list(columns), filter=pc.field(PARTITION) == day)
-    yield from scanner.to_batches()
+    return iter(scanner.to_batches())
 
 
 def rewrite_day(table: DeltaTable, day: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
@@ -166,8 +166,12 @@ def rewrite_day(table: DeltaTable, day: str, change: Callable[[pa.RecordBatch], 
     The log says which day was rewritten, never why or for whom. Raises LakeConflict.
     """
     date.fromisoformat(day)
-    batches = (change(batch.cast(LAKE_SCHEMA)) for batch in scan(table, LAKE_SCHEMA.names, day))
-    reader = pa.RecordBatchReader.from_batches(LAKE_SCHEMA, batches)
+    old = scan(
+        table, LAKE_SCHEMA.names, day
+    )  # opened here: inside the writer's runtime the table cannot be read
+    reader = pa.RecordBatchReader.from_batches(
+        LAKE_SCHEMA, (change(batch.cast(LAKE_SCHEMA)) for batch in old)
+    )
     _commit(table, reader, mode="overwrite", predicate=f"{PARTITION} = '{day}'", transactions=None)
     table.update_incremental()
 
@@ -182,7 +186,7 @@ def compact(table: DeltaTable, *, days: Iterable[str], min_files: int) -> int:
     """Join the small files of each of `days` that has at least `min_files`; returns how many days were joined."""
     joined = 0
     for day in days:
-        if len(table.file_uris([(PARTITION, "=", day)])) >= min_files:
+        if len(table.file_uris(file_pruning_predicate=[(PARTITION, "=", day)])) >= min_files:
             table.optimize.compact(partition_filters=[(PARTITION, "=", day)], writer_properties=WRITER)
             joined += 1
     return joined

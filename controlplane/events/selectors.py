@@ -45,7 +45,7 @@ class QuarantineGroup:
 
 def quarantine_groups(*, environment: str = "") -> list[QuarantineGroup]:
     """Waiting records by reason, the most frequent first."""
-    groups: list[dict[str, Any]] = list(
+    groups: list[Any] = list(
         quarantined(environment=environment, waiting=True)
         .order_by()
         .values("environment", "code", "field")

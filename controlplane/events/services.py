@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
+import psycopg
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -117,7 +118,7 @@ def store(submissions: Sequence[Submission], *, at: datetime) -> None:
         connection.ensure_connection()
         raw = connection.connection
         register_arrays(raw.adapters)
-        with raw.cursor() as cursor:
+        with psycopg.Cursor(raw) as cursor:  # Django's own binds in the client, as text only
             run(cursor, write(submissions, at=at))
 
 

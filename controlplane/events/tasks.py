@@ -11,6 +11,7 @@ from controlplane.events.addresses import run_in_child
 
 log = structlog.get_logger(__name__)
 
+MOVER_WAIT_SECONDS = "5"
 MOVE_SECONDS = 300.0
 UPKEEP_SECONDS = 1_500.0
 

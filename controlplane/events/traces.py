@@ -77,7 +77,7 @@ def own_rows(batch: pa.RecordBatch, person: Person) -> pa.BooleanArray:
 
 def mentioning(documents: pa.StringArray, person: Person) -> pa.BooleanArray:
     """Which JSON documents name the person; the lake spells its documents itself, so one spelling is enough."""
-    found = pa.array([False] * len(documents))
+    found = pa.array([False] * len(documents), pa.bool_())
     for name in sorted(person.names):
         token = orjson.dumps(name).decode()
         found = pc.or_(found, pc.fill_null(pc.match_substring(documents, token), fill_value=False))

@@ -18,20 +18,10 @@ from django.conf import settings
 from controlplane.core.actors import Actor
 from controlplane.events.addresses import direct_dsn
 from controlplane.events.ingest import Headers, Ingest
+from tests.events.tokens import Token
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 SURFACES = frozenset({"home-feed", "search"})
-
-
-@dataclass(frozen=True)
-class Token:
-    """What `serve` knows of a token."""
-
-    id: str = "t1"
-    environment: str = "production"
-    scopes: frozenset[str] = frozenset({"events:write"})
-    surfaces: frozenset[str] | None = None
-    kind: str = "server"
 
 
 @dataclass

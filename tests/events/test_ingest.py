@@ -12,7 +12,8 @@ import psycopg
 import pytest
 import zstandard
 
-from tests.events.conftest import NOW, Door, Token, event, lines
+from tests.events.conftest import NOW, Door, event, lines
+from tests.events.tokens import Token
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
