@@ -14,6 +14,7 @@ from controlplane.engine.requests import UNITS
 
 EVENT_SCHEMA = 1
 PLACING_STEPS = frozenset({"pin", "pin_moved"})
+BELOW_THE_CUT = "truncated"
 LOG_SALT = "decision-log:"
 
 
@@ -46,7 +47,10 @@ def decision_event(
     log_rate: int,
     properties: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What was decided: slate, assignments, removals; the whole request for the sampled share."""
+    """What was decided: slate, assignments, removals; the whole request for the sampled share.
+
+    Items that merely ranked below the last slot are not listed: they are most of every candidate set.
+    """
     event = _of_decision("decision", decision, request, occurred_at=occurred_at, properties=properties)
     event["items"] = slate_items(decision)
     event["removed"] = [

@@ -174,7 +174,8 @@ def test_track_decision__reports_slate_and_assignments(peer: Peer, make_client: 
         ("item-2", 3),
     ]
     assert "item_propensity" not in event["items"][2]
-    assert {"id": "item-3", "reason": "truncated", "rule": ""} in event["removed"]
+    assert {gone.reason for gone in decision.removed} == {"truncated"}
+    assert event["removed"] == []
     assert "request" not in event
     assert "items" not in peer.events["exposure.d-1"]
     shown = peer.events["impression.d-1"]["items"]

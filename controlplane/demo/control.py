@@ -1,0 +1,111 @@
+"""The control plane's REST interface as the demo's people use it, each with a token of their own role."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+TIMEOUT = 30.0
+
+
+class Refused(RuntimeError):
+    """The control plane refused; ``status``, ``code`` and ``detail`` are those of its problem document."""
+
+    def __init__(self, method: str, path: str, response: httpx.Response) -> None:
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = {}
+        if not isinstance(problem, dict):
+            problem = {}
+        self.status = response.status_code
+        self.code = str(problem.get("code", ""))
+        self.detail = str(problem.get("detail", response.text[:300]))
+        errors = "; ".join(f"{one.get('field')}: {one.get('message')}" for one in problem.get("errors", []))
+        super().__init__(f"{method} {path}: HTTP {self.status} {self.code} {self.detail} {errors}".rstrip())
+
+
+class ControlPlane:
+    """Calls under ``/api/v1``; ``tokens`` maps a role to its token."""
+
+    def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
+        self._tokens = tokens
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, role: str, path: str, **parameters: str) -> Any:
+        """The JSON at a path. Raises `Refused`."""
+        return self._call(role, "GET", path, params=parameters).json()
+
+    def find(self, role: str, path: str) -> Any | None:
+        """The JSON at a path, or None when there is nothing. Raises `Refused`."""
+        try:
+            return self.get(role, path)
+        except Refused as refused:
+            if refused.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def keys(self, role: str, records: str) -> list[str]:
+        """The keys of all records of a kind."""
+        found: list[str] = []
+        path: str | None = f"/{records}"
+        while path:
+            page = self.get(role, path)
+            rows = page if isinstance(page, list) else page["results"]
+            found.extend(row["key"] for row in rows)
+            path = None if isinstance(page, list) else page.get("next")
+        return found
+
+    def create(self, role: str, records: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A new record."""
+        return self._object(self._call(role, "POST", f"/{records}", json=body))
+
+    def act(
+        self, role: str, records: str, key: str, verb: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """A verb on a record as it is now."""
+        version = self.get(role, f"/{records}/{key}")["row_version"]
+        headers = {"If-Match": f'"{version}"'}
+        return self._object(
+            self._call(role, "POST", f"/{records}/{key}/{verb}", json=body or {}, headers=headers)
+        )
+
+    def upload(self, role: str, path: str, lines: Iterable[bytes]) -> dict[str, Any]:
+        """NDJSON in one request."""
+        headers = {"Content-Type": "application/x-ndjson"}
+        return self._object(self._call(role, "POST", path, content=b"\n".join(lines) + b"\n", headers=headers))
+
+    def _call(self, role: str, method: str, path: str, **given: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._tokens[role]}", **given.pop("headers", {})}
+        address = path if path.startswith("http") else f"/api/v1{path}"
+        response = self._http.request(method, address, headers=headers, **given)
+        if response.is_error:
+            raise Refused(method, path, response)
+        return response
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
+        body = response.json()
+        if not isinstance(body, dict):
+            raise TypeError(f"expected a JSON object, got {json.dumps(body)[:100]}")
+        return body
+
+
+def wait_until(what: str, ready: Callable[[], bool], *, seconds: float, pause: float = 0.25) -> float:
+    """Wait for something; the seconds it took. Raises TimeoutError naming it."""
+    began = time.monotonic()
+    while not ready():
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        time.sleep(pause)
+    return time.monotonic() - began
