@@ -48,6 +48,12 @@ class UploadReport:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
     lines: list[LineReport] = field(default_factory=list)
 
+    def add(self, batch: Iterable[LineReport]) -> None:
+        """Take up the verdicts of one batch."""
+        for line in batch:
+            self.counts[line.verdict] += 1
+            self.lines.append(line)
+
     @property
     def refused(self) -> list[LineReport]:
         return [line for line in self.lines if line.error is not None]

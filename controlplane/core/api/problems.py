@@ -50,6 +50,12 @@ class PreconditionRequired(exceptions.APIException):
     default_detail = 'This write needs If-Match: "<row_version>", the version you read.'
 
 
+class BodyTooLarge(exceptions.APIException):
+    status_code = 413
+    default_code = "body_too_large"
+    default_detail = "The body is too large."
+
+
 def status_of(error: DomainError) -> int:
     """The HTTP status of an error: that of its nearest ancestor in the table."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)

@@ -86,6 +86,17 @@ class RecordRead(serializers.Serializer[Any]):
         return {pointer.environment: pointer.version.number for pointer in record.pointers.all()}
 
 
+class VersionRead(serializers.Serializer[Any]):
+    """One immutable state of a record's content."""
+
+    number = serializers.IntegerField()
+    digest = serializers.CharField()
+    content = serializers.DictField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField()
+    note = serializers.CharField()
+
+
 class RecordCreate(StrictSerializer):
     key = serializers.CharField(max_length=64, validators=[valid_key])
     title = serializers.CharField(max_length=160)
@@ -101,10 +112,15 @@ class RecordSave(StrictSerializer):
     note = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class InEnvironment(StrictSerializer):
-    """Body of the verbs that move a pointer."""
+class OutOfEnvironment(StrictSerializer):
+    """Body of the verbs that take a record out of an environment."""
 
     environment = serializers.CharField(max_length=64)
+
+
+class InEnvironment(OutOfEnvironment):
+    """Body of the verbs that move a pointer."""
+
     version = serializers.IntegerField(min_value=1, required=False)
 
 
@@ -194,20 +210,37 @@ class RecordViewSet(viewsets.GenericViewSet[Any]):
         )
         return self.answer(saved)
 
-    @action(detail=True, methods=["get"])
+    @extend_schema(responses={200: VersionRead(many=True)}, filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
     def versions(self, request: Request, key: str) -> Response:
         """Every version of the record, newest first."""
         record = self.record(key)
-        return Response(
-            [
-                {
-                    "number": version.number,
-                    "digest": version.digest,
-                    "content": version.content,
-                    "created_at": version.created_at,
-                    "created_by": version.created_by,
-                    "note": version.note,
-                }
-                for version in record.versions.order_by("-number")
-            ]
-        )
+        return Response(VersionRead(record.versions.order_by("-number"), many=True).data)
+
+
+class PublishableViewSet(RecordViewSet):
+    """Records whose versions go live in an environment, and out of it again; subclasses name those operations too."""
+
+    publish_record: ClassVar[Callable[..., Any]]
+    withdraw_record: ClassVar[Callable[..., Any]]
+
+    @extend_schema(request=InEnvironment, responses={200: RecordRead}, parameters=[IF_MATCH])
+    @action(detail=True, methods=["post"])
+    def publish(self, request: Request, key: str) -> Response:
+        """Make a version, the newest unless named, live in an environment."""
+        return self._moved(request, key, InEnvironment(data=request.data), type(self).publish_record)
+
+    @extend_schema(request=OutOfEnvironment, responses={200: RecordRead}, parameters=[IF_MATCH])
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, key: str) -> Response:
+        """Take the record out of an environment."""
+        return self._moved(request, key, OutOfEnvironment(data=request.data), type(self).withdraw_record)
+
+    def _moved(
+        self, request: Request, key: str, body: StrictSerializer, verb: Callable[..., Any]
+    ) -> Response:
+        record = self.record(key)
+        expects = expected_version(request)
+        body.is_valid(raise_exception=True)
+        moved = verb(record, **body.validated_data, actor=self.actor, at=datetime.now(UTC), expects=expects)
+        return self.answer(moved, environments=(body.validated_data["environment"],))
