@@ -66,7 +66,10 @@ class Account:
 
     def _reaches(self, path: Path) -> bool:
         real = path.resolve()
-        return all(self._may(step, directory=step != real or step.is_dir()) for step in (real, *real.parents))
+        steps = {*real.parents, *path.absolute().parents}
+        return self._may(real, directory=real.is_dir()) and all(
+            self._may(step, directory=True) for step in steps
+        )
 
     def _may(self, path: Path, *, directory: bool) -> bool:
         found = path.stat()

@@ -1,5 +1,6 @@
 """Backup here, restore there: the same content, or a refusal that touches nothing."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from controlplane.embedded.processes import ROOT
 from controlplane.embedded.refusals import ExitCode, Refusal
 from tests.embedded.conftest import bare_environment
 
+BEHIND = (
+    "this server's transaction ids are behind the backup's: audit events not sealed before wait to be sealed"
+)
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -233,3 +237,45 @@ def test_commands__backup_then_restore__end_with_exit_code_0(
     )
     assert not services.running(other.var_dir)
     assert (other.data / "PG_VERSION").exists()
+
+
+def test_restore__into_a_server_of_ones_own__loads_refuses_and_replaces(
+    filled: Parts, other: Places, where: Places, tmp_path: Path
+) -> None:
+    target, manifest = backup.back_up(filled, tmp_path, at=AT)
+    foreign = places(where.var_dir.parent / "foreign")
+    environment = services.ensure_running(foreign.var_dir)
+    parts = dataclasses.replace(
+        _parts(other),
+        owner_url=environment["DATABASE_OWNER_URL"],
+        direct_url=environment["DATABASE_DIRECT_URL"],
+        lake_url="s3://bucket/lake",
+    )
+
+    def load(*, force: bool) -> list[str]:
+        said: list[str] = []
+        restore.restore(other, parts, target, force=force, at=AT, say=said.append)
+        return said
+
+    def notes() -> list[tuple[int]]:
+        with psycopg.connect(environment["DATABASE_URL"]) as web:
+            return web.execute("SELECT id FROM note ORDER BY id").fetchall()
+
+    try:
+        said = load(force=False)
+        assert notes() == [(1,), (2,)]
+        assert not other.data.exists()
+        assert not (other.var_dir / "lake").exists()
+        assert said[1:] == [
+            BEHIND,
+            f"the lake s3://bucket/lake is a store of its own: bring it to its version of {manifest.at}",
+            f"erasures asked for after {manifest.at} are not in this backup: ask for them again",
+        ]
+        with pytest.raises(Refusal, match="the database has tables already; --force replaces them"):
+            load(force=False)
+        with psycopg.connect(environment["DATABASE_OWNER_URL"]) as owner:
+            owner.execute("DELETE FROM note")
+        load(force=True)
+        assert notes() == [(1,), (2,)]
+    finally:
+        services.stop(foreign.var_dir)
