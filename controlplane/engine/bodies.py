@@ -25,6 +25,8 @@ def number_in(body: Body, name: str, default: float) -> float:
 
 def object_in(body: Body, name: str) -> Body:
     value = body.get(name)
+    if type(value) is dict:  # asking the abstract class costs ten times as much
+        return value
     return value if isinstance(value, Mapping) else NOTHING
 
 

@@ -24,6 +24,8 @@ def is_number(value: object) -> bool:
 
 def finite(value: object) -> float | None:
     """The value as a finite float, or None when it is anything else."""
+    if type(value) is float:
+        return value if value - value == 0 else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -150,6 +152,8 @@ def strictly_equal(left: object, right: object) -> bool:
 
 def same_json(left: object, right: object, depth: int = 0) -> bool:
     """Whether two JSON values are written the same. The order of an object's keys does not count."""
+    if type(left) is str:
+        return left == right
     if depth > DEEPEST:
         return False
     if isinstance(left, (list, tuple)):

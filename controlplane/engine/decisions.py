@@ -48,7 +48,7 @@ class Removed(NamedTuple):
     """One item not shown, and why. `rule` is empty when no rule but a fact (or the slate's length) removed it.
 
     Reasons: kill_switch, safe_mode, unavailable, region, guardrail, age_gate, region_block, slate_gate, hidden,
-    not_required, no_facts, duplicate, displaced, truncated, unknown_surface, invalid.
+    not_required, no_facts, duplicate, displaced, truncated, unknown_surface.
     """
 
     id: str

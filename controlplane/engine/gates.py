@@ -14,7 +14,7 @@ REFUSAL = {"block": "guardrail", "age_gate": "age_gate", "region_block": "region
 class Gate:
     """The item gate of one request. What it refuses is recorded with the reason and stays out."""
 
-    __slots__ = ("_record", "_region", "_requires", "_subject", "_surface")
+    __slots__ = ("_hides", "_record", "_region", "_requires", "_subject", "_surface")
 
     def __init__(self, surface: Surface, subject: Subject, record: Record) -> None:
         self._surface = surface
@@ -22,6 +22,7 @@ class Gate:
         self._record = record
         self._region = region_of(subject)
         safe = subject.safe_mode is not None
+        self._hides = surface.overrides.hides.of(subject)
         self._requires = [] if safe else surface.overrides.requires(subject)
 
     def admits(self, item: Item) -> bool:
@@ -80,7 +81,7 @@ class Gate:
         return True
 
     def _hidden(self, item: Item) -> bool:
-        for rule in self._surface.overrides.hides.on(item, self._subject):
+        for rule in self._hides.on(item):
             self._record.refuse(item, "hidden", rule)
             self._record.step("hide", rule, item, "hidden")
             return True

@@ -1,7 +1,7 @@
 """Guardrails: which items may not be shown, to whom, and which are shown lower or labelled."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from controlplane.engine.bodies import (
@@ -148,13 +148,13 @@ class _Threshold(NamedTuple):
             return self.rails[bisect_left(self.bounds, min(values)) :]
         if self.op == "<":
             return self.rails[bisect_right(self.bounds, min(values)) :]
-        return self.rails
+        return [rail for rail in self.rails if any(rail.compare(value, rail.threshold) for value in values)]
 
 
 class Guardrails:
     """The guardrails of one surface, found by signal and threshold or by what their item condition demands."""
 
-    __slots__ = ("_conditional", "_thresholds", "caps")
+    __slots__ = ("_by_facts", "_conditional", "_thresholds", "caps")
 
     def __init__(self, bodies: Iterable[Body]) -> None:
         rails = [Guardrail(body) for body in bodies]
@@ -164,14 +164,16 @@ class Guardrails:
         self.caps = [rail for rail in rails if rail.action == "slate_cap"]
         per_item = [rail for rail in rails if rail.action != "slate_cap"]
         self._thresholds = _by_threshold(rail for rail in per_item if rail.signal is not None)
+        self._by_facts: dict[str, tuple[Guardrail, ...]] = {}
         self._conditional = RuleIndex((rail, rail.condition) for rail in per_item if rail.signal is None)
 
     def on(self, item: Item, subject: Subject) -> list[Guardrail]:
         """The guardrails that stand and that the item trips, the most restrictive first."""
-        found: list[Guardrail] = []
-        for group in self._thresholds:
-            tripped = group.tripped(item.signals(group.signal))
-            found += [rail for rail in tripped if rail.stands(subject) and rail.concerns(item)]
+        found = [
+            rail
+            for rail in self._signalled(item)
+            if rail.stands(subject) and (rail.condition is None or rail.concerns(item))
+        ]
         if self._conditional:
             for reading in item.readings():
                 for rail in self._conditional.possible(reading):
@@ -179,6 +181,23 @@ class Guardrails:
                         found.append(rail)
         if len(found) > 1:
             found.sort(key=lambda rail: rail.rank)
+        return found
+
+    def _signalled(self, item: Item) -> Sequence[Guardrail]:
+        """The guardrails that the item's signals trip. What facts alone trip is worked out once per revision."""
+        if not self._thresholds:
+            return ()
+        if item.facts is None or item.attributes.get("signals") is not None:
+            return self._tripped(item)
+        tripped = self._by_facts.get(item.id)
+        if tripped is None:
+            tripped = self._by_facts[item.id] = tuple(self._tripped(item))
+        return tripped
+
+    def _tripped(self, item: Item) -> list[Guardrail]:
+        found: list[Guardrail] = []
+        for group in self._thresholds:
+            found += group.tripped(item.signals(group.signal))
         return found
 
 

@@ -94,6 +94,10 @@ class Item:
 
     def regions(self) -> list[tuple[str, ...]]:
         """The region lists the item is licensed for; it must be allowed by every one of them."""
+        if self.attributes.get("regions") is None and (
+            self.facts is None or self.facts.get("regions") is None
+        ):
+            return []
         sources = (self.facts, self.attributes)
         return [
             texts_in(source, "regions")
@@ -139,4 +143,5 @@ class Item:
 
 
 def _differ(facts: Body, said: Body) -> bool:
-    return any(name in facts and not same_json(facts[name], value) for name, value in said.items())
+    fewer, more = (facts, said) if len(facts) < len(said) else (said, facts)
+    return any(name in more and not same_json(more[name], value) for name, value in fewer.items())

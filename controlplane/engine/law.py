@@ -25,6 +25,7 @@ from controlplane.engine.subjects import Subject
 
 LEAST_FACTOR = 0.01
 MOST_FACTOR = 100.0
+MOST_SLOTS = 10_000
 
 
 def assign(ruleset: Ruleset, request: Request) -> tuple[Assignment, ...]:
@@ -100,7 +101,7 @@ def _accepted(request: Request, surface: Surface, record: Record) -> list[Item]:
 
 def _item(candidate: Candidate, surface: Surface, order: int) -> Item:
     said: object = candidate.attributes
-    attributes = said if isinstance(said, Mapping) else NOTHING
+    attributes = said if type(said) is dict or isinstance(said, Mapping) else NOTHING
     item = Item(
         candidate.id,
         score=finite(candidate.score),
@@ -173,10 +174,10 @@ def _safe_slate(
 def _slots(request: Request, surface: Surface, candidates: int, record: Record) -> int:
     asked = request.slots
     if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0:
-        return asked
+        return min(asked, MOST_SLOTS)
     if asked is not None:
         record.note("invalid_slots")
-    return surface.slots or candidates
+    return min(surface.slots or candidates, MOST_SLOTS)
 
 
 def _meeting_filters(admitted: Sequence[Item], placed: set[str], gate: Gate) -> list[Item]:
@@ -193,12 +194,11 @@ def _meeting_filters(admitted: Sequence[Item], placed: set[str], gate: Gate) -> 
 
 def _scale(organic: list[Item], surface: Surface, subject: Subject, record: Record) -> None:
     """Boosts and buries: the product of the factors, clamped, times the score, and every guardrail's demotion."""
-    scales = surface.overrides.scales
+    scales = surface.overrides.scales.of(subject)
     touched = []
     for rank, item in enumerate(organic, 1):
-        if scales:
-            for rule in scales.on(item, subject):
-                item.scale(rule.kind, rule, rule.factor)
+        for rule in scales.on(item):
+            item.scale(rule.kind, rule, rule.factor)
         if item.scalings:
             item.settle(LEAST_FACTOR, MOST_FACTOR)
             touched.append((rank, item))

@@ -11,7 +11,7 @@ from controlplane.engine.bodies import (
     whole_in,
 )
 from controlplane.engine.conditions import Predicate, compile_condition, condition_size
-from controlplane.engine.index import RuleIndex
+from controlplane.engine.index import GroupIndex, RuleIndex
 from controlplane.engine.instants import instant_key, window_keys
 from controlplane.engine.items import Item
 from controlplane.engine.subjects import Subject
@@ -74,6 +74,12 @@ class Override:
 
     def applies(self, subject: Subject) -> bool:
         """Whether the rule stands for this request: not switched off, in its window, for this context."""
+        applies = subject.applying.get(self)
+        if applies is None:
+            applies = subject.applying[self] = self._applies(subject)
+        return applies
+
+    def _applies(self, subject: Subject) -> bool:
         if self.name in subject.disabled or not subject.in_window(self.windows, unreadable=self.restricts):
             return False
         if self.when is not None:
@@ -102,7 +108,7 @@ def in_precedence(rules: Iterable[Override]) -> list[Override]:
     return ordered
 
 
-class ItemRules:
+class Table:
     """Rules that act on single items, found by item id or by what their item condition demands."""
 
     __slots__ = ("_by_item", "_conditional")
@@ -117,19 +123,47 @@ class ItemRules:
                 conditional.append((rule, rule.condition))
         self._conditional = RuleIndex(conditional)
 
-    def __bool__(self) -> bool:
-        return bool(self._by_item or self._conditional)
-
-    def on(self, item: Item, subject: Subject) -> list[Override]:
-        """The rules that apply to this request and target this item, the strongest first."""
-        found = [rule for rule in self._by_item.get(item.id, ()) if rule.applies(subject)]
+    def hits(self, item: Item, subject: Subject, found: list[Override]) -> None:
+        """Adds the rules that apply to the request and target the item, and are not found yet."""
+        for rule in self._by_item.get(item.id, ()):
+            if rule not in found and rule.applies(subject):
+                found.append(rule)
         if self._conditional:
             for reading in item.readings():
                 for rule in self._conditional.possible(reading):
                     if rule not in found and rule.applies(subject) and rule.targets(item):
                         found.append(rule)
-            if len(found) > 1:
-                found.sort(key=_rank)
+
+
+class ItemRules:
+    """Rules on single items, set apart by the context they demand, so that a request meets only those of its own."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self, rules: Iterable[Override]) -> None:
+        self._tables = GroupIndex(((rule, rule.when) for rule in rules), Table)
+
+    def of(self, subject: Subject) -> "Selection":
+        """The rules that can apply to one request."""
+        return Selection(self._tables.possible(subject.attributes), subject)
+
+
+class Selection:
+    """The rules on single items for one request."""
+
+    __slots__ = ("_subject", "_tables")
+
+    def __init__(self, tables: list[Table], subject: Subject) -> None:
+        self._tables = tables
+        self._subject = subject
+
+    def on(self, item: Item) -> list[Override]:
+        """The rules that apply to this request and target this item, the strongest first."""
+        found: list[Override] = []
+        for table in self._tables:
+            table.hits(item, self._subject, found)
+        if len(found) > 1:
+            found.sort(key=_rank)
         return found
 
 

@@ -65,6 +65,8 @@ class Surface:
     def facts_of(self, item: str) -> Body | None:
         """The compiled facts of an item, if the control plane knows it on this surface."""
         facts = self.facts.get(item)
+        if type(facts) is dict or facts is None:
+            return facts
         return facts if isinstance(facts, Mapping) else None
 
 

@@ -43,7 +43,17 @@ class Switches:
 class Subject:
     """A request as rules see it: attributes, instant, audiences (judged at most once each) and switches."""
 
-    __slots__ = ("_audience", "_members", "at", "attributes", "disabled", "forced", "safe_mode", "sticky")
+    __slots__ = (
+        "_audience",
+        "_members",
+        "applying",
+        "at",
+        "attributes",
+        "disabled",
+        "forced",
+        "safe_mode",
+        "sticky",
+    )
 
     def __init__(
         self, request: Request, switches: Switches, audience: Callable[[str], Predicate | None]
@@ -59,6 +69,7 @@ class Subject:
         self.safe_mode = switches.safe_mode
         self._audience = audience
         self._members: dict[str, bool] = {}
+        self.applying: dict[object, bool] = {}
 
     def in_window(self, windows: tuple[Window, ...] | None, *, unreadable: bool) -> bool:
         """Whether a rule's windows are open now. `unreadable` is the answer when clock or windows cannot be read:

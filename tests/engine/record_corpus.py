@@ -81,7 +81,9 @@ def recorded_document(rng: random.Random) -> dict[str, Any]:
         audiences={"vip": {"version": 1, "condition": {"tier": {"$in": ["gold", "silver"]}}}},
         experiments=[
             experiment("layered", filters=[{"seed": "layer", "ranges": [[0, 6000]]}], coverage=8000),
-            experiment("ranker", weights=(5000, 3000, 2000), condition={"device": {"$ne": "tv"}}),
+            experiment(
+                "ranker", weights=(5000, 3000, 2000), coverage=7000, condition={"device": {"$ne": "tv"}}
+            ),
         ],
         kill_switches=[
             {"key": "stop", "version": 1, "kind": "block_items", "items": [rng.choice(ITEMS)], "surfaces": []}

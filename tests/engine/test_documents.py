@@ -54,13 +54,14 @@ def signed(body: dict[str, Any]) -> dict[str, Any]:
 def at(body: dict[str, Any], path: str) -> tuple[Any, Any]:
     """The container and key that a path such as `sections/shared/experiments/0/salt` names."""
     *steps, last = [int(step) if step.isdigit() else step for step in path.split("/")]
+    container: Any = body
     for step in steps:
-        body = body[step]
-    return body, last
+        container = container[step]
+    return container, last
 
 
 HOME = "sections/surface:home"
-BROKEN = [
+BROKEN: list[tuple[str, object]] = [
     ("sections/shared/experiments/0/salt", None),
     ("sections/shared/experiments/0/hash_version", 1),
     ("sections/shared/experiments/0/arms/0/weight", 10_001),
@@ -94,7 +95,7 @@ BROKEN = [
     ("manifest/schema", 2),
     ("manifest/environment", ""),
 ]
-ONLY_WE_SEE = [
+ONLY_WE_SEE: list[tuple[str, object, str]] = [
     ("sections/shared/experiments/0/audience", "ghosts", "sections.shared.experiments[0].audience"),
     ("sections/shared/experiments/0/arms/0/weight", 4000, "sections.shared.experiments[0].arms"),
     ("sections/shared/experiments/0/arms/0/key", "b", "sections.shared.experiments[0].arms"),

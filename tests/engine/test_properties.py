@@ -146,8 +146,8 @@ def test_gates__whatever_brings_an_item_in__let_no_refused_item_through(
     )
     shown = [item.id for item in decision.slate]
     proposed: dict[str, Candidate] = {}
-    for item in given_items:
-        proposed.setdefault(item.id, item)
+    for one in given_items:
+        proposed.setdefault(one.id, one)
     hidden = {item for rule in rules if rule["type"] == "hide" for item in rule["items"]}
 
     def readings(item: str) -> list[float]:
