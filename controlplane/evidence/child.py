@@ -1,5 +1,4 @@
-"""One analysis in a process of its own: `python -m controlplane.evidence.child`, JSON in on stdin, JSON out
-on stdout.
+"""One analysis in a process of its own: `python -m controlplane.evidence.child`, JSON in and JSON out.
 
 It touches the lake, which a process that forks must not, and it may only take so much memory. It imports no
 Django. In: {lake_url, memory_mb, threads, request}. Out: {result} or {error: {code, detail, field?}}; exit
@@ -9,7 +8,9 @@ status 0 either way.
 import json
 import resource
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,8 +23,8 @@ from controlplane.evidence.population import InvalidSpec
 from controlplane.evidence.reading import open_lake
 
 OVERHEAD_MB = 3072
-"""Address space beyond DuckDB's own limit: libraries, thread stacks and what allocators reserve without using
-it.
+"""Address space beyond DuckDB's own limit: libraries, thread stacks, what allocators reserve but never
+use.
 """
 ATTEMPTS = 3
 
@@ -52,18 +53,20 @@ def run(order: Mapping[str, Any], *, memory_mb: int) -> dict[str, Any]:
     files.
     """
     request = AnalysisRequest.from_json(order["request"])
-    for attempt in range(1, ATTEMPTS + 1):
-        opened = open_lake(
-            order["lake_url"],
-            since=request.population.since,
-            memory_mb=memory_mb,
-            threads=order.get("threads"),
-        )
-        try:
-            return result_document(analyse(opened.events, request, lake_version=opened.version))
-        except duckdb.IOException:
-            if attempt == ATTEMPTS:
-                raise
+    with tempfile.TemporaryDirectory(prefix="analysis-") as spill:
+        for attempt in range(1, ATTEMPTS + 1):
+            opened = open_lake(
+                order["lake_url"],
+                since=request.population.since,
+                memory_mb=memory_mb,
+                threads=order.get("threads"),
+                spill_dir=Path(spill),
+            )
+            try:
+                return result_document(analyse(opened.events, request, lake_version=opened.version))
+            except duckdb.IOException:
+                if attempt == ATTEMPTS:
+                    raise
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
