@@ -2,7 +2,10 @@
 
 from rest_framework.routers import SimpleRouter
 
-from controlplane.core.api import views
+from controlplane.core.api import (
+    openapi,  # noqa: F401  registers how signing in is described
+    views,
+)
 
 router = SimpleRouter(trailing_slash=False)
 router.register("tokens", views.TokenViewSet)
