@@ -28,3 +28,5 @@ if __name__ == "__main__":
     except Refusal as refusal:
         sys.stderr.write(f"manage.py: {refusal.message}\n")
         sys.exit(refusal.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from controlplane.embedded import guard
@@ -54,6 +54,7 @@ class Supervisor:
         self._settled, self._ended = threading.Event(), threading.Event()
         self._refusal: BaseException | None = None
         self._guard: subprocess.Popen[str] | None = None
+        self.is_attended = False  # somebody waits in start, wait or stop
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def __enter__(self) -> Self:
@@ -66,19 +67,27 @@ class Supervisor:
         self.stop()
 
     def start(self) -> None:
-        """Start everything and wait until it is ready. Raises Refusal, with nothing left running."""
-        self._thread.start()
-        try:
-            self._settled.wait()
-        except BaseException:
-            self.stop()
-            raise
-        self._raise_refusal()
+        """Start everything and wait until it is ready.
+
+        Raises Refusal, or KeyboardInterrupt when asked to stop meanwhile; nothing is left running then.
+        """
+        with self._attended():
+            self._thread.start()
+            try:
+                self._settled.wait()
+            except BaseException:
+                self.stop()
+                raise
+            self._raise_refusal()
+            if self._stop.is_set():
+                self.stop()
+                raise KeyboardInterrupt
 
     def wait(self) -> None:
         """Wait until `stop` is asked for. Raises Refusal when a program keeps failing."""
-        self._ended.wait()
-        self._raise_refusal()
+        with self._attended():
+            self._ended.wait()
+            self._raise_refusal()
 
     def request_stop(self) -> None:
         """Ask for the end without waiting for it; asked twice, programs get no grace. For signal handlers."""
@@ -88,9 +97,18 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every program and wait until they have ended."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        with self._attended():
+            self._stop.set()
+            if self._thread.ident is not None:
+                self._thread.join()
+
+    @contextmanager
+    def _attended(self) -> Iterator[None]:
+        before, self.is_attended = self.is_attended, True
+        try:
+            yield
+        finally:
+            self.is_attended = before
 
     def pids(self) -> dict[str, int]:
         """Process ids of what runs now, by program name."""
@@ -264,7 +282,16 @@ class Supervisor:
 
 
 def stop_on_signals(supervisor: Supervisor) -> None:
-    """Let Ctrl-C, TERM and HUP (unless run by nohup) end the supervisor cleanly. Call from the main thread."""
+    """Let Ctrl-C, TERM and HUP (unless run by nohup) end the supervisor cleanly. Call from the main thread.
+
+    Where the main thread is at work of its own, not waiting for the supervisor, it gets KeyboardInterrupt.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        supervisor.request_stop()
+        if not supervisor.is_attended:
+            raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN or number is signal.SIGTERM:
-            signal.signal(number, lambda _number, _frame: supervisor.request_stop())
+            signal.signal(number, handle)

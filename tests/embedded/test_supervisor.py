@@ -223,3 +223,37 @@ def test_stop__server_with_an_open_stream__ends_within_its_grace(tmp_path: Path)
 
     assert time.monotonic() - began < 7
     assert mentions(f"--port\0{port}") == set()
+
+
+@pytest.mark.parametrize("place", ["time.sleep(60)", "supervisor.wait()"])
+def test_signals__term__ends_work_of_ones_own_and_waiting_alike(tmp_path: Path, place: str) -> None:
+    mark = str(tmp_path / "pid")
+    script = f"""
+        import sys, time
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        from controlplane.embedded.supervisor import stop_on_signals
+        from tests.embedded.test_supervisor import _python, _supervisor
+        program = _python("one", "import time; time.sleep(600)", {mark!r}, ready=lambda: True)
+        supervisor = _supervisor(Path({str(tmp_path)!r}), program)
+        stop_on_signals(supervisor)
+        try:
+            with supervisor:
+                print("ready", flush=True)
+                {place}
+                print("done", flush=True)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=10)
+
+    assert output == ("done\n" if "wait" in place else "interrupted\n")
+    assert process.returncode == 0
+    assert mentions(mark) == set()
