@@ -253,6 +253,12 @@ RULESET_SOURCES = [
 RULESET_FACTS = "controlplane.catalog.ruleset.facts"
 # Judges of the linked artefact: `check(document) -> Iterable[Finding]`; an error severity keeps the source's last good fragment.
 RULESET_CHECKS = ["controlplane.rulesets.checks.schema", "controlplane.rulesets.checks.dangling"]
+# Sources a hold leaves alone unless it names them; and those whose holding back loosens protection and takes two people.
+RULESET_SAFEGUARDS = [
+    "governance.guardrails.ruleset.fragment",
+    "governance.guardrails.ruleset.kill_switch_fragment",
+]
+RULESET_STAYS_CURRENT = ["controlplane.catalog.ruleset.fragment", *RULESET_SAFEGUARDS]
 # May refuse an operation or ask for an approval: `policy(context) -> None | NeedsApproval`, raising DomainError to refuse.
 POLICIES: list[str] = []
 # Reaction key -> handler(reaction). Rows are written with the operation whose name the pattern matches.
