@@ -217,6 +217,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "EnvironmentKind": "controlplane.catalog.models.environments.Environment.Kind",
+        "TokenKind": "controlplane.core.models.access.ApiToken.Kind",
+    },
 }
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
@@ -260,7 +264,7 @@ RULESET_SAFEGUARDS = [
 ]
 RULESET_STAYS_CURRENT = ["controlplane.catalog.ruleset.fragment", *RULESET_SAFEGUARDS]
 # May refuse an operation or ask for an approval: `policy(context) -> None | NeedsApproval`, raising DomainError to refuse.
-POLICIES: list[str] = []
+POLICIES: list[str] = ["governance.guardrails.policies.loosening_takes_two"]
 # Reaction key -> handler(reaction). Rows are written with the operation whose name the pattern matches.
 REACTIONS: dict[str, str] = {"rulesets.publish": "controlplane.rulesets.services.publish_reaction"}
 # Diagnoses run by a sweep: `diagnose(at) -> Iterable[Finding]`.

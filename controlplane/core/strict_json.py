@@ -51,6 +51,8 @@ def _check(value: Any, depth: int = 0) -> int:
 def _check_text(value: str) -> None:
     if "\x00" in value:
         raise ValueError("text contains a NUL character")
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError:
