@@ -1,35 +1,16 @@
-"""API tokens: how a secret looks, how it is kept, and how it is recognised. Operations on tokens are in `services.py`."""
+"""API tokens: how one is recognised. Their text is in `token_text.py`, operations on them in `services.py`."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
-import secrets
 from datetime import datetime, timedelta
 
 from controlplane.core.models import ApiToken
+from controlplane.core.token_text import hash_secret, mint, split
 
-_FORM = re.compile(r"^cp_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})$")
+__all__ = ["LAST_USED_RESOLUTION", "hash_secret", "mint", "recognise", "split", "usable"]
+
 LAST_USED_RESOLUTION = timedelta(minutes=1)
-
-
-def mint() -> tuple[str, str, str]:
-    """A new token: the whole text shown once, its public prefix, and the hash to keep."""
-    prefix = secrets.token_hex(4)
-    secret = secrets.token_urlsafe(32)
-    return f"cp_{prefix}_{secret}", prefix, hash_secret(secret)
-
-
-def hash_secret(secret: str) -> str:
-    """SHA-256 suffices: the secret is 256 random bits, so there is nothing to guess and polls stay cheap."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def split(text: str) -> tuple[str, str] | None:
-    """Prefix and secret of a token's text, or None when it is not one."""
-    match = _FORM.match(text)
-    return (match[1], match[2]) if match else None
 
 
 def usable(token: ApiToken, secret: str, *, at: datetime) -> bool:
