@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Func, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTransform
 
 from controlplane.catalog import selectors
@@ -104,19 +104,42 @@ def _restricted(conditions: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _candidates(condition: Any) -> QuerySet[Item]:
-    """Items the condition may match: exactly those by threshold where it states one, otherwise all present ones."""
+    """Present items the condition may match: narrowed by one of its tests that PostgreSQL can answer, if there is one."""
     rows = Item.objects.filter(deleted_at__isnull=True)
-    if not isinstance(condition, Mapping):
-        return rows
-    for name, test in condition.items():
-        signal = str(name).removeprefix("signals.")
-        if signal == name or "." in signal or not isinstance(test, Mapping):
-            continue
-        bounds = Q()
-        for operator, bound in test.items():
-            if operator in _LOOKUPS and isinstance(bound, int | float) and not isinstance(bound, bool):
-                bounds &= Q(**{f"signal__{_LOOKUPS[operator]}": bound})
-        if bounds:
-            # A missing signal reads as null, which compares like zero: it stays a candidate for the predicate to judge.
-            return rows.alias(signal=KeyTransform(signal, "signals")).filter(bounds | Q(signal__isnull=True))
+    if isinstance(condition, Mapping):
+        for name, test in condition.items():
+            for narrow in (_by_signal, _by_text):
+                narrowed = narrow(rows, str(name), test)
+                if narrowed is not None:
+                    return narrowed
     return rows
+
+
+def _by_signal(rows: QuerySet[Item], name: str, test: Any) -> QuerySet[Item] | None:
+    """Items within the bounds on one signal. A missing signal may compare like zero: it stays for the predicate to judge."""
+    signal = name.removeprefix("signals.")
+    if signal == name or "." in signal or not isinstance(test, Mapping):
+        return None
+    bounds = Q()
+    for operator, bound in test.items():
+        if operator in _LOOKUPS and isinstance(bound, int | float) and not isinstance(bound, bool):
+            bounds &= Q(**{f"signal__{_LOOKUPS[operator]}": bound})
+    if not bounds:
+        return None
+    return rows.alias(signal=KeyTransform(signal, "signals")).filter(bounds | Q(signal__isnull=True))
+
+
+def _by_text(rows: QuerySet[Item], name: str, test: Any) -> QuerySet[Item] | None:
+    """Items whose attribute is one of the texts, or no text at all: those stay for the predicate to judge."""
+    wanted = test
+    if isinstance(test, Mapping):
+        wanted = test.get("$in", test.get("$eq"))
+    texts = wanted if isinstance(wanted, list) else [wanted]
+    if "." in name or name.startswith("$") or name in {"id", "available", "signals"} or not texts:
+        return None
+    if not all(isinstance(one, str) and one not in {"", "null", "undefined"} for one in texts):
+        return None
+    return rows.alias(
+        value=KeyTransform(name, "attributes"),
+        kind=Func(KeyTransform(name, "attributes"), function="jsonb_typeof", output_field=TextField()),
+    ).filter(Q(value__in=texts) | (Q(kind__isnull=False) & ~Q(kind="string")))

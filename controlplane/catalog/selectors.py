@@ -25,7 +25,7 @@ def environments() -> QuerySet[Environment]:
 
 def environment_choices() -> list[dict[str, Any]]:
     """Key, name and kind of every environment, for the choice at the top of each page."""
-    return list(environments().values("key", "name", "kind"))
+    return [dict(row) for row in environments().values("key", "name", "kind")]
 
 
 def environment_keys() -> tuple[str, ...]:
@@ -116,4 +116,4 @@ def item_summaries(item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     rows = Item.objects.filter(item_id__in=list(item_ids)).values(
         "item_id", "title", "image_url", "available", "deleted_at"
     )
-    return {row["item_id"]: row for row in rows}
+    return {row["item_id"]: dict(row) for row in rows}

@@ -84,4 +84,7 @@ class UploadAnswer(serializers.Serializer[Any]):
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     refused = serializers.IntegerField()
-    errors = serializers.ListField(child=RefusedLine())
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # Not a class attribute: every serializer has an attribute `errors` of another meaning.
+        return {**super().get_fields(), "errors": serializers.ListField(child=RefusedLine())}

@@ -23,7 +23,7 @@ class NdjsonParser(BaseParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> bytes:
+    ) -> Any:
         body: bytes = stream.read(MAX_SENT + 1)
         if len(body) > MAX_SENT:
             raise BodyTooLarge(f"The body is larger than {MAX_SENT // 2**20} MiB; send it in parts.")

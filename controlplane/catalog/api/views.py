@@ -13,7 +13,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -175,11 +174,6 @@ class ItemViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(ItemRead(page or [], many=True).data)
 
-    def get_parsers(self) -> list[BaseParser]:
-        if getattr(self, "action", None) == "bulk" or getattr(self, "action_map", {}).get("post") == "bulk":
-            return [NdjsonParser(), JsonLinesParser()]
-        return super().get_parsers()
-
     @extend_schema(
         request={"application/x-ndjson": {"type": "string", "format": "binary"}},
         responses={200: UploadAnswer},
@@ -188,7 +182,7 @@ class ItemViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
             OpenApiParameter("Content-Encoding", location=OpenApiParameter.HEADER, enum=["gzip"]),
         ],
     )
-    @action(detail=False, methods=["post"])
+    @action(detail=False, methods=["post"], parser_classes=[NdjsonParser, JsonLinesParser])
     def bulk(self, request: Request) -> HttpResponse | Response:
         """Create and update items, one JSON object per line. Fields a line does not name stay as they are."""
         body = request.data if isinstance(request.data, bytes) else b""
