@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from controlplane.engine import assign
 from controlplane.engine.conditions import compile_condition
 from controlplane.engine.growthbook import Evaluation, Payload
 from controlplane.engine.hashing import gb_hash
 from controlplane.engine.ranges import bucket_ranges, choose_variation, equal_weights, in_namespace
+from tests.engine.documents import experiment, request, ruleset, shared_section, surface_section
 
 FOLDER = Path(
     os.environ.get("CONTROLPLANE_CONFORMANCE")
@@ -102,3 +106,75 @@ def test_growthbook__published_sticky_cases__agree_and_store_the_same_documents(
         who = evaluation(context, [*context.get("stickyBucketAssignmentDocs", {}).values(), *stored])
         result = Payload.from_json(context).feature(feature, who).result
         assert (result.to_json() if result else None, who.sticky) == (expected, documents), name
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats()
+    | st.sampled_from(["id", "a", "f", "exp", ""])
+)
+junk = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+NAMES = (
+    "force", "variations", "contextualVariations", "contextualBanditRef", "key", "coverage", "weights", "ranges", "range", "meta",
+    "filters", "seed", "hashAttribute", "fallbackAttribute", "hashVersion", "namespace", "condition", "parentConditions",
+    "bucketVersion", "minBucketVersion", "disableStickyBucketing", "phase", "name", "active", "status", "tracks",
+)  # fmt: skip
+rules = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, junk)) | st.fixed_dictionaries(
+    {"variations": st.just(["x", "y"])}, optional=dict.fromkeys(NAMES[2:], junk)
+)
+features = st.dictionaries(
+    st.sampled_from(["f", "g"]), st.fixed_dictionaries({"rules": st.lists(rules | junk, max_size=3)}) | junk
+)
+
+
+@given(
+    features,
+    st.dictionaries(st.sampled_from(["a", "exp", "x"]), junk),
+    st.dictionaries(st.sampled_from(["id", "a"]), junk),
+)
+@settings(max_examples=300, deadline=None)
+def test_growthbook__on_junk__answers_without_raising(
+    found: dict[str, Any], bandits: dict[str, Any], attributes: dict[str, Any]
+) -> None:
+    payload = Payload.from_json({"features": found, "contextualBandits": bandits, "savedGroups": bandits})
+    stored: list[Mapping[str, object]] = [
+        {"attributeName": "id", "attributeValue": "a", "assignments": attributes}
+    ]
+    for key in ("f", "g", "missing"):
+        result = payload.feature(key, Evaluation(attributes, sticky=stored, forced_variations=attributes))
+        assert result.to_json()["on"] is not result.to_json()["off"]
+
+
+def test_growthbook__prerequisites_in_a_circle__end_as_cyclic() -> None:
+    def needs(other: str) -> dict[str, Any]:
+        return {
+            "defaultValue": 1,
+            "rules": [{"parentConditions": [{"id": other, "condition": {"value": 1}}], "force": 2}],
+        }
+
+    payload = Payload({"f": needs("g"), "g": needs("f")})
+    assert payload.feature("f", Evaluation({})).source == "cyclicPrerequisite"
+
+
+def test_growthbook__our_experiment_as_a_rule__puts_units_into_the_same_arms() -> None:
+    ours = ruleset(shared_section(experiments=[experiment(coverage=6000)]), surface_section())
+    body = experiment(coverage=6000)
+    rule = {
+        "variations": [arm["key"] for arm in body["arms"]],
+        "ranges": [[bound / 10_000 for bound in arm["ranges"][0]] for arm in body["arms"]],
+        "seed": body["salt"],
+        "hashAttribute": "user",
+        "hashVersion": 2,
+    }
+    payload = Payload({"ranker": {"rules": [rule]}})
+    seen = set()
+    for number in range(2000):
+        arm = assign(ours, request(user=f"u{number}"))[0].arm
+        seen.add(arm)
+        assert payload.feature("ranker", Evaluation({"user": f"u{number}"})).value == arm
+    assert seen == {"a", "b", None}
