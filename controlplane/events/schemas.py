@@ -172,7 +172,7 @@ def parse_instant(text: object) -> datetime | Refusal:
         )
     try:
         instant = datetime.fromisoformat(text)
-        return instant if text[-1] == "Z" else instant.astimezone(UTC)
+        return instant if text.endswith(("Z", "+00:00")) else instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         return wrong("invalid_time", "occurred_at", f"is no time: {error}", "write 2026-01-31T12:00:00Z")
 

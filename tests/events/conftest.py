@@ -51,7 +51,7 @@ class Door:
     async def open(self) -> AsyncIterator[httpx.AsyncClient]:
         application = self.application()
         await application.start()
-        transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]  # httpx types scopes more narrowly
+        transport = httpx.ASGITransport(app=application)
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://serve") as client:
                 client.headers["authorization"] = "Bearer good"

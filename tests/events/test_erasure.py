@@ -190,7 +190,9 @@ def test_erase__event_arrives_while_erasing__does_not_deadlock(dsn: str, lake_ur
                 upkeep.erase, lake_url=lake_url, dsn=dsn, environment="production", user_id=PERSON
             )
             posts = [client.post("/api/v1/events", content=lines(event(n))) for n in range(20)]
-            _, *answers = await asyncio.gather(erasing, *posts)
+            task = asyncio.ensure_future(erasing)
+            answers = await asyncio.gather(*posts)
+            await task
             return sum(answer.json()["accepted"] for answer in answers)
 
     assert asyncio.run(story()) == 20

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from deltalake import CommitProperties, Transaction
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from controlplane.events import lake, mover
 from controlplane.events.addresses import child_environment
@@ -258,5 +258,5 @@ def test_delta__same_version_offered_twice_in_turn__is_accepted_which_is_why_the
     properties = CommitProperties(app_transactions=[Transaction("a", 1)])
     row = {"event_id": "e-1", "received_day": "2026-11-23"}
     for _ in range(2):
-        lake.write_deltalake(table, lake.rows_table([row]), mode="append", commit_properties=properties)
+        write_deltalake(table, lake.rows_table([row]), mode="append", commit_properties=properties)
     assert in_lake(lake_url) == Counter({"e-1": 2})

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.events.lake import rows_table
@@ -210,11 +210,13 @@ field_names = sorted(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_check_line__any_bytes__answers(raw: bytes) -> None:
     assert isinstance(check_line(raw, RULES), Accepted | Refusal)
 
 
+@settings(deadline=None)
 @given(
     changes=st.dictionaries(st.sampled_from(field_names) | st.text(max_size=5), json_values, max_size=3),
     data=st.data(),
@@ -237,6 +239,7 @@ def test_check__good_event_with_any_changes__answers_and_what_is_accepted_become
 unusual_text = st.text(alphabet='":\\{}[], \tkabü\u0001', max_size=6)
 
 
+@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(unusual_text, unusual_text | st.integers(0, 9)), max_size=5),
     blanks=st.sampled_from(["", " ", "\t", "\n "]),
