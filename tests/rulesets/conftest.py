@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 
 import pytest
 from pytest_django import Settings
@@ -21,12 +20,12 @@ def small_sources(settings: Settings) -> None:
 
 
 @pytest.fixture
-def production(transactional_db: None, small_sources: None) -> Iterator[str]:
+def production(transactional_db: None, small_sources: None) -> str:
     """The environment `production` with the surface `home-feed`; nothing is published yet."""
     sources.make_table()
     Environment.objects.create(key="production", name="Production", kind="production", created_at=sources.NOW)
     sources.surface("home-feed")
-    yield "production"
+    return "production"
 
 
 @pytest.fixture
