@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from controlplane.engine import Assignment, Decision, Request, SlateItem
+from controlplane.engine import Assignment, Decision, Removed, Request, SlateItem
 from controlplane.engine.hashing import bucket
 from controlplane.engine.requests import UNITS
 
@@ -53,9 +53,7 @@ def decision_event(
     """
     event = _of_decision("decision", decision, request, occurred_at=occurred_at, properties=properties)
     event["items"] = slate_items(decision)
-    event["removed"] = [
-        {"id": gone.id, "reason": gone.reason, "rule": gone.rule} for gone in decision.removed
-    ]
+    event["removed"] = [_removed(gone) for gone in decision.removed if gone.reason != BELOW_THE_CUT]
     if is_fully_logged(decision.decision_id, log_rate=log_rate):
         event["request"] = request.to_json()
     return event
@@ -108,6 +106,11 @@ def assignments(made: Iterable[Assignment]) -> list[dict[str, Any]]:
 def known_units(unit_ids: Mapping[str, object]) -> dict[str, str]:
     """The unit ids an event may carry; a decision may use further ones."""
     return {kind: str(unit_ids[kind]) for kind in UNITS if unit_ids.get(kind)}
+
+
+def _removed(gone: Removed) -> dict[str, Any]:
+    said = {"id": gone.id, "reason": gone.reason}
+    return {**said, "rule": gone.rule} if gone.rule else said
 
 
 def _slate_item(item: SlateItem, *, pinned: bool, visible: frozenset[str] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ BRANDS = ("Aldern", "Brisk", "Corvel", "Dunmore", "Elswick", "Farrow")
 ADJECTIVES = ("amber", "brisk", "calm", "deep", "even", "faint", "grand", "hushed", "light", "mossy")
 SIZE = 500
 TOXIC_EVERY = 23  # of each 23 items one carries text that a classifier scored as toxic
+FIRST_TOXIC = 4  # popular enough to be shown while nothing keeps it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def make_catalogue(seed: int) -> tuple[Item, ...]:
     items = []
     for number in range(SIZE):
         category = CATEGORIES[number % len(CATEGORIES)]
-        toxic = number % TOXIC_EVERY == TOXIC_EVERY // 2
+        toxic = number % TOXIC_EVERY == FIRST_TOXIC
         items.append(
             Item(
                 id=f"sku-{number + 1:03d}",
@@ -54,7 +55,7 @@ def bulk_lines(items: Sequence[Item]) -> Iterator[bytes]:
     """The catalogue as the control plane's bulk upsert takes it, one JSON object a line."""
     for item in items:
         body = {
-            "key": item.id,
+            "item_id": item.id,
             "title": item.title,
             "provider": "synthetic",
             "available": True,

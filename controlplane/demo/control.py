@@ -1,4 +1,4 @@
-"""The control plane's REST interface as the demo's people use it, each with a token of their own role."""
+"""The control plane's REST interface as the demo's people use it, each signed in to an account of their own role."""
 
 import json
 import time
@@ -29,11 +29,12 @@ class Refused(RuntimeError):
 
 
 class ControlPlane:
-    """Calls under ``/api/v1``; ``tokens`` maps a role to its token."""
+    """Calls under ``/api/v1``; ``passwords`` maps an account, named like its role, to its password."""
 
-    def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
-        self._tokens = tokens
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
+    def __init__(self, url: str, passwords: Mapping[str, str]) -> None:
+        self._url = url
+        self._passwords = passwords
+        self._sessions: dict[str, httpx.Client] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +42,8 @@ class ControlPlane:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        for session in self._sessions.values():
+            session.close()
 
     def get(self, role: str, path: str, **parameters: str) -> Any:
         """The JSON at a path. Raises `Refused`."""
@@ -84,15 +86,36 @@ class ControlPlane:
     def upload(self, role: str, path: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """NDJSON in one request."""
         headers = {"Content-Type": "application/x-ndjson"}
-        return self._object(self._call(role, "POST", path, content=b"\n".join(lines) + b"\n", headers=headers))
+        return self._object(
+            self._call(role, "POST", path, content=b"\n".join(lines) + b"\n", headers=headers)
+        )
 
     def _call(self, role: str, method: str, path: str, **given: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._tokens[role]}", **given.pop("headers", {})}
+        session = self._session(role)
+        headers = {"X-CSRFToken": session.cookies.get("csrftoken", ""), **given.pop("headers", {})}
         address = path if path.startswith("http") else f"/api/v1{path}"
-        response = self._http.request(method, address, headers=headers, **given)
+        response = session.request(method, address, headers=headers, **given)
         if response.is_error:
             raise Refused(method, path, response)
         return response
+
+    def _session(self, role: str) -> httpx.Client:
+        """The role's browser, signed in at first use. Raises `Refused`, PermissionError for a wrong password."""
+        session = self._sessions.get(role)
+        if session is None:
+            session = httpx.Client(base_url=self._url, timeout=TIMEOUT, trust_env=False)
+            self._sessions[role] = session
+            session.get("/login/").raise_for_status()
+            form = {
+                "username": role,
+                "password": self._passwords[role],
+                "csrfmiddlewaretoken": session.cookies.get("csrftoken", ""),
+                "next": "/",
+            }
+            answer = session.post("/login/", data=form, headers={"Referer": f"{self._url}/login/"})
+            if "sessionid" not in session.cookies:
+                raise PermissionError(f"{role} could not sign in: HTTP {answer.status_code}")
+        return session
 
     def _object(self, response: httpx.Response) -> dict[str, Any]:
         body = response.json()

@@ -44,7 +44,9 @@ class Recommender:
     def _retrieve(self, taste: Taste) -> list[Item]:
         first, second = taste.favourites
         half = FROM_FAVOURITES // 2
-        chosen = {item.id: item for item in (*self._by_category[first][:half], *self._by_category[second][:half])}
+        chosen = {
+            item.id: item for item in (*self._by_category[first][:half], *self._by_category[second][:half])
+        }
         for item in self._popular:
             if len(chosen) == CANDIDATES:
                 break

@@ -80,9 +80,9 @@ def surface(key: str, kind: str, *, slots: int, fallback: Sequence[str]) -> dict
 
 
 def audience() -> dict[str, Any]:
-    """Shoppers in two countries, named once."""
+    """Shoppers of one country, named once."""
     return {
-        "key": "benelux",
+        "key": "dutch-shoppers",
         "title": "Shoppers in the Netherlands (demo)",
         "content": {"condition": {"country": {"$in": ["NL"]}}},
     }
@@ -128,8 +128,18 @@ def experiment(names: Names) -> dict[str, Any]:
             "surfaces": [SURFACE],
             "hash_attribute": "user",
             "arms": [
-                {"key": "control", "title": "Popularity", "weight": 5000, "parameters": {"ranker": "popularity"}},
-                {"key": "treatment", "title": "Personal", "weight": 5000, "parameters": {"ranker": "personal"}},
+                {
+                    "key": "control",
+                    "title": "Popularity",
+                    "weight": 5000,
+                    "parameters": {"ranker": "popularity"},
+                },
+                {
+                    "key": "treatment",
+                    "title": "Personal",
+                    "weight": 5000,
+                    "parameters": {"ranker": "personal"},
+                },
             ],
             "coverage": 10_000,
             "condition": None,
@@ -141,14 +151,14 @@ def experiment(names: Names) -> dict[str, Any]:
     }
 
 
-def _override(kind: str, items: Sequence[str], reason: str, **more: Any) -> dict[str, Any]:
+def _override(kind: str, items: Sequence[str], reason: str, *, until: str, **more: Any) -> dict[str, Any]:
     return {
         "type": kind,
         "surfaces": [SURFACE],
         "items": list(items),
         "condition": None,
         "when": {"condition": None, "audience": None},
-        "windows": [],
+        "windows": [[None, until]],
         "priority": 0,
         "reason": reason,
         "must_match_filters": True,
@@ -156,15 +166,15 @@ def _override(kind: str, items: Sequence[str], reason: str, **more: Any) -> dict
     }
 
 
-def boost(names: Names, picks: Picks) -> dict[str, Any]:
-    """The autumn range moves up."""
-    content = _override("boost", picks.boosted, "Autumn campaign", factor=BOOST_FACTOR)
+def boost(names: Names, picks: Picks, *, until: str) -> dict[str, Any]:
+    """The autumn range moves up until a UTC instant."""
+    content = _override("boost", picks.boosted, "Autumn campaign", until=until, factor=BOOST_FACTOR)
     return {"key": names.boost, "title": "Autumn range moves up", "content": content}
 
 
-def pin(names: Names, picks: Picks) -> dict[str, Any]:
-    """One item has a fixed place."""
-    content = _override("pin", [picks.pinned], "Editors' pick of the week", position=PIN_POSITION)
+def pin(names: Names, picks: Picks, *, until: str) -> dict[str, Any]:
+    """One item has a fixed place until a UTC instant."""
+    content = _override("pin", [picks.pinned], "Editors' pick", until=until, position=PIN_POSITION)
     return {"key": names.pin, "title": "Editors' pick", "content": content}
 
 

@@ -46,7 +46,9 @@ class Shop:
             return
         if ranker == RANKERS[0]:
             self.watch.see(stage, decision)
-        self._report(decision, request, outcome, properties={"run": self.run, "stage": stage, "ranker": ranker})
+        self._report(
+            decision, request, outcome, properties={"run": self.run, "stage": stage, "ranker": ranker}
+        )
 
     def serve_all(self, shoppers: Iterable[Shopper], *, stage: str) -> None:
         """Every visit of a stage."""
@@ -72,10 +74,10 @@ class Shop:
         self, decision: Decision, request: Request, outcome: Outcome, *, properties: dict[str, Any]
     ) -> None:
         self.revisions[decision.revision] += 1
-        self._count("decision", self.client.track_decision(decision, request, properties=properties))
+        self._count("decision", queued=self.client.track_decision(decision, request, properties=properties))
         if any(assignment.arm is not None for assignment in decision.assignments):
-            self._count("exposure", self.client.track_exposure(decision, request))
-        self._count("impression", self.client.track_impression(decision, request))
+            self._count("exposure", queued=self.client.track_exposure(decision, request))
+        self._count("impression", queued=self.client.track_impression(decision, request))
         if outcome.clicked is None:
             return
         item = decision.slate[outcome.clicked - 1].id
@@ -87,16 +89,23 @@ class Shop:
         }
         self._track({**common, "type": "click", "position": outcome.clicked})
         if outcome.added:
-            event = {**common, "event_id": f"cart.{decision.decision_id}", "type": "conversion", "name": "add_to_cart"}
+            event = {
+                **common,
+                "event_id": f"cart.{decision.decision_id}",
+                "type": "conversion",
+                "name": "add_to_cart",
+            }
             self._track(event)
             if len(self.resend) < 100:
                 self.resend.append(event)
         if outcome.spent is not None:
-            self._track({**common, "type": "value", "name": "revenue", "value": outcome.spent, "currency": "EUR"})
+            self._track(
+                {**common, "type": "value", "name": "revenue", "value": outcome.spent, "currency": "EUR"}
+            )
 
     def _track(self, event: dict[str, Any]) -> None:
-        self._count(str(event["type"]), self.client.track(event))
+        self._count(str(event["type"]), queued=self.client.track(event))
 
-    def _count(self, kind: str, queued: bool) -> None:
+    def _count(self, kind: str, *, queued: bool) -> None:
         if queued:
             self.tracked[kind] += 1

@@ -1,12 +1,16 @@
 """What rules did to slates: counted by the demo as it decides, to be recomputed from the lake by other code."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from controlplane.client import Decision
 
-BASELINE, LIVE, SWITCHED = "baseline", "live", "switched"  # before any rule; rules live; kill switch thrown as well
+BASELINE, LIVE, SWITCHED = (
+    "baseline",
+    "live",
+    "switched",
+)  # before any rule; rules live; kill switch thrown as well
 
 
 @dataclass
@@ -25,7 +29,7 @@ class SlateWatch:
     Only slates of the popularity ranker count, so that stages differ by rules and not by ranker.
     """
 
-    def __init__(self, groups: dict[str, Collection[str]]) -> None:
+    def __init__(self, groups: Mapping[str, Collection[str]]) -> None:
         self._groups = {name: frozenset(items) for name, items in groups.items()}
         self._tallies: dict[str, Tally] = {}
 

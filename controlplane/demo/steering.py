@@ -64,7 +64,9 @@ def _effect(text: str | None, default: float) -> float:
     except ValueError:
         effect = float("nan")
     if not -0.9 <= effect <= 1.0:
-        raise Missteered(f"EFFECT={text}: write a relative effect between -0.9 and 1, such as 0.1, 0 or -0.05")
+        raise Missteered(
+            f"EFFECT={text}: write a relative effect between -0.9 and 1, such as 0.1, 0 or -0.05"
+        )
     return effect
 
 

@@ -4,10 +4,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from controlplane.client import Client
+from controlplane.client.client import utc_now
+from controlplane.client.events import instant
 from controlplane.demo import records
 from controlplane.demo.catalogue import Item, bulk_lines, make_catalogue
 from controlplane.demo.control import ControlPlane, wait_until
@@ -22,6 +25,7 @@ BASELINE_SHARE = 0.05
 SWITCHED_SHARE = 0.10
 REVISION_SECONDS = 30.0
 LAKE_SECONDS = 120.0
+CAMPAIGN = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,11 @@ class Story:
         self._note_revision("catalogue", self._control.get("operator", f"/environments/{ENVIRONMENT}"))
 
     def _rules(self, names: Names) -> None:
-        for body in (records.boost(names, self._picks), records.pin(names, self._picks)):
+        until = instant(utc_now() + CAMPAIGN)
+        for body in (
+            records.boost(names, self._picks, until=until),
+            records.pin(names, self._picks, until=until),
+        ):
             self._control.create("merchandiser", "overrides", body)
             answer = self._control.act(
                 "merchandiser", "overrides", body["key"], "publish", {"environment": ENVIRONMENT}
@@ -263,7 +271,9 @@ def stages(shoppers: int) -> tuple[int, int, int]:
 
 def is_live(record: Mapping[str, Any]) -> bool:
     """Whether a record of an earlier run still acts."""
-    return record.get("status") in {"running", "live", "published", "active", "thrown"} or bool(record.get("live"))
+    return record.get("status") in {"running", "live", "published", "active", "thrown"} or bool(
+        record.get("live")
+    )
 
 
 def brief(answer: Mapping[str, Any]) -> str:

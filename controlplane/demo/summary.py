@@ -70,7 +70,9 @@ def _experiment(told: Told) -> dict[str, Any]:
         "key": told.names.experiment,
         "arms": {arm["arm"]: arm["units"] for arm in result["arms"]},
         "multiple_exposure": result["multiple_exposure"],
-        "sample_ratio": {name: ratio[name] for name in ("level", "p_value", "statistic", "observed", "expected")},
+        "sample_ratio": {
+            name: ratio[name] for name in ("level", "p_value", "statistic", "observed", "expected")
+        },
         "sample_ratio_in_words": ratio["verdict"],
         "metrics": metrics,
         "verdict": {"word": verdict["word"], "reading": verdict["reading"]},
@@ -130,7 +132,9 @@ def page(summary: Mapping[str, Any]) -> Iterator[str]:
     for name in ("boost", "pin", "guardrail", "kill_switch"):
         yield _slate_line(name, summary["slates"][name])
     yield ""
-    decided = ", ".join(f"{count:,} by revision {number}" for number, count in summary["revisions"]["decided"].items())
+    decided = ", ".join(
+        f"{count:,} by revision {number}" for number, count in summary["revisions"]["decided"].items()
+    )
     yield f"Decided        {decided}"
     yield (
         f"Events         {events['sent']:,} sent, {events['accepted']:,} accepted, {events['duplicate']:,} duplicates "

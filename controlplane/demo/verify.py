@@ -2,7 +2,7 @@
 
     python -m controlplane.demo.verify --summary var/demo/summary.json --lake var/lake
 
-Reads the Delta log itself, imports nothing of this project, and exits 1 when a number differs.
+Reads the files that the Delta log names, uses nothing of the product, and exits 1 when a number differs.
 """
 
 import argparse
@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import duckdb
 from deltalake import DeltaTable
-from scipy import special
+
+from controlplane.demo.verify_figures import Arm, compared
 
 TOLERANCE = 1e-9
 Row = tuple[Any, ...]
@@ -58,21 +58,20 @@ class Lake:
     def __init__(self, url: str, *, run: str, experiment: str) -> None:
         parts = urlsplit(url)
         root = unquote(parts.path) if parts.scheme == "file" else url
-        files = DeltaTable(f"{root.rstrip('/')}/events").file_uris()
+        files = [
+            file.removeprefix("file://") for file in DeltaTable(f"{root.rstrip('/')}/events").file_uris()
+        ]
         self._db = duckdb.connect()
         self._db.execute("SET TimeZone = 'UTC'")
-        self._db.execute(
-            "CREATE VIEW lake AS SELECT * FROM read_parquet($files, hive_partitioning = true)"
-            if not files
-            else f"CREATE VIEW lake AS SELECT * FROM read_parquet([{', '.join(_quoted(file) for file in files)}], "
-            "hive_partitioning = true, union_by_name = true)"
-        )
+        self._db.read_parquet(files, hive_partitioning=True, union_by_name=True).create_view("lake")
         self._db.execute(
             "CREATE TABLE ours AS SELECT * FROM lake WHERE source = 'demo' AND "
             "starts_with(coalesce(user_id, session_id), $run)",
             {"run": run + "-"},
         )
-        self._db.execute("INSERT INTO ours SELECT * FROM lake WHERE type = 'custom' AND session_id = $run", {"run": run})
+        self._db.execute(
+            "INSERT INTO ours SELECT * FROM lake WHERE type = 'custom' AND session_id = $run", {"run": run}
+        )
         self._db.execute(
             "CREATE TABLE exposed AS SELECT user_id, min(a.arm) AS arm, max(a.arm) AS last_arm, min(occurred_at) AS first "
             "FROM (SELECT user_id, occurred_at, unnest(assignments) AS a FROM ours WHERE type = 'exposure') "
@@ -93,106 +92,6 @@ class Lake:
         """The only row of a query."""
         (row,) = self.rows(sql, **parameters)
         return row
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.removeprefix("file://").replace("'", "''") + "'"
-
-
-# Statistics, from their definitions
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Units, mean and variance of the mean."""
-
-    n: int
-    mean: float
-    variance_of_mean: float
-
-
-def fieller(control: Arm, treatment: Arm, critical: float) -> dict[str, float] | None:
-    """Roots of (t − r·c)² = critical²·(vt + r²·vc), less one; None when they enclose no interval."""
-    square = critical * critical
-    a = control.mean**2 - square * control.variance_of_mean
-    if a <= 0:
-        return None
-    b = control.mean * treatment.mean
-    c = treatment.mean**2 - square * treatment.variance_of_mean
-    root = math.sqrt(b * b - a * c)
-    return {"low": (b - root) / a - 1.0, "high": (b + root) / a - 1.0}
-
-
-def spread_around(centre: float, width: float) -> dict[str, float]:
-    """A symmetric interval."""
-    return {"low": centre - width, "high": centre + width}
-
-
-def always_valid_width(n: int, *, alpha: float, horizon: int) -> float:
-    """Standard errors on each side of an asymptotic confidence sequence tuned to be narrowest at ``horizon``."""
-
-    def width(x: float) -> float:
-        return math.sqrt((x + 1.0) / x * (math.log1p(x) - 2.0 * math.log(alpha)))
-
-    # The minimum is where log(1 + x) − 2 log(alpha) = x.
-    low, high = 1e-6, 1e4
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.log1p(middle) - 2.0 * math.log(alpha) > middle else (low, middle)
-    return width(n * low / horizon)
-
-
-def compared(control: Arm, treatment: Arm, written: Mapping[str, Any], proportion: Row | None) -> dict[str, Any]:
-    """Every figure of a comparison. ``proportion`` are the conversions of both arms, None for means."""
-    alpha = float(written["alpha"])
-    difference = treatment.mean - control.mean
-    error = math.sqrt(control.variance_of_mean + treatment.variance_of_mean)
-    if proportion is not None:
-        pooled = sum(proportion) / (control.n + treatment.n)
-        statistic = difference / math.sqrt(pooled * (1 - pooled) * (1 / control.n + 1 / treatment.n))
-        freedom = None
-        critical = NormalDist().inv_cdf(1 - alpha / 2)
-        p_value = math.erfc(abs(statistic) / math.sqrt(2))
-    else:
-        statistic = difference / error
-        vc, vt = control.variance_of_mean, treatment.variance_of_mean
-        freedom = (vc + vt) ** 2 / (vc**2 / (control.n - 1) + vt**2 / (treatment.n - 1))
-        critical = float(special.stdtrit(freedom, 1 - alpha / 2))
-        p_value = float(2 * special.stdtr(freedom, -abs(statistic)))
-    horizon = int(written["always_valid"]["horizon"])
-    n = control.n + treatment.n
-    width = always_valid_width(n, alpha=alpha, horizon=horizon)
-    estimate = treatment.mean / control.mean - 1.0
-    return {
-        "method": "two_proportions" if proportion is not None else "welch",
-        "n_control": control.n,
-        "n_treatment": treatment.n,
-        "control": control.mean,
-        "treatment": treatment.mean,
-        "difference": difference,
-        "standard_error": error,
-        "statistic": statistic,
-        "degrees_of_freedom": freedom,
-        "p_value": p_value,
-        "alpha": alpha,
-        "interval": spread_around(difference, critical * error),
-        "relative": {"estimate": estimate, "interval": fieller(control, treatment, critical)},
-        "always_valid": {
-            "interval": spread_around(difference, width * error),
-            "relative": {"estimate": estimate, "interval": fieller(control, treatment, width)},
-            "p_value": _anytime_p(difference / error, n, alpha=alpha, horizon=horizon),
-            "horizon": horizon,
-        },
-    }
-
-
-def _anytime_p(z: float, n: int, *, alpha: float, horizon: int) -> float:
-    low, high = 1e-6, 1e4
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.log1p(middle) - 2.0 * math.log(alpha) > middle else (low, middle)
-    x = n * low / horizon
-    return min(1.0, math.sqrt(1.0 + x) * math.exp(-0.5 * z * z * x / (x + 1.0)))
 
 
 OUTCOMES = """
@@ -226,11 +125,15 @@ def experiment_checks(lake: Lake, written: Mapping[str, Any]) -> Iterator[Check]
     }
     yield Check("sample_ratio", written["sample_ratio"], ratio)
     rates = [Arm(n, k / n, k * (n - k) / n**3) for n, k in ((n0, added0), (n1, added1))]
-    means = [Arm(n, mean, variance / n) for n, mean, variance in ((n0, spent0, variance0), (n1, spent1, variance1))]
+    means = [
+        Arm(n, mean, variance / n) for n, mean, variance in ((n0, spent0, variance0), (n1, spent1, variance1))
+    ]
     metrics = written["metrics"]
-    cart = compared(*rates, metrics["add_to_cart"], (added0, added1))
+    cart = compared(rates[0], rates[1], metrics["add_to_cart"], conversions=(added0, added1))
     yield from _fields("add_to_cart", metrics["add_to_cart"], cart)
-    yield from _fields("revenue", metrics["revenue"], compared(*means, metrics["revenue"], None))
+    yield from _fields(
+        "revenue", metrics["revenue"], compared(means[0], means[1], metrics["revenue"], conversions=None)
+    )
     yield from verdict_checks(written, cart, level)
 
 
@@ -295,7 +198,7 @@ def slate_checks(lake: Lake, written: Mapping[str, Any]) -> Iterator[Check]:
 def event_checks(lake: Lake, summary: Mapping[str, Any]) -> Iterator[Check]:
     """Counts of events and revisions, and how the run was steered."""
     events = summary["events"]
-    by_type = dict(lake.rows("SELECT type, count(*) FROM ours GROUP BY type"))
+    by_type: dict[str, int] = dict(lake.rows("SELECT type, count(*) FROM ours GROUP BY type"))
     yield Check("events.by_type", {**events["by_type"]}, by_type)
     total, distinct = lake.one("SELECT count(*), count(DISTINCT event_id) FROM ours")
     yield Check("events: none twice in the lake", total, distinct)
@@ -306,7 +209,9 @@ def event_checks(lake: Lake, summary: Mapping[str, Any]) -> Iterator[Check]:
     finished = _note(lake, "demo_finished")
     yield Check("events.sent_twice", events["sent_twice"], finished["resent"])
     yield Check("events.accepted + sent in answers that were lost", events["accepted"] <= distinct, True)
-    yield Check("events.duplicate", events["duplicate"], events["sent"] - events["accepted"] - events["quarantined"])
+    yield Check(
+        "events.duplicate", events["duplicate"], events["sent"] - events["accepted"] - events["quarantined"]
+    )
     yield Check(
         "events.accepted + duplicate beyond those sent twice",
         events["accepted"] + events["duplicate"] - events["sent_twice"],
@@ -316,7 +221,9 @@ def event_checks(lake: Lake, summary: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(name, summary[name], started[name])
     shoppers = lake.one("SELECT count(*) FROM slates WHERE stage IN ('live', 'switched')")[0]
     yield Check("events.lost_by_the_host", events["lost_by_the_host"], summary["shoppers"] - shoppers)
-    revisions = {str(number): count for number, count in lake.rows("SELECT revision, count(*) FROM slates GROUP BY 1")}
+    revisions = {
+        str(number): count for number, count in lake.rows("SELECT revision, count(*) FROM slates GROUP BY 1")
+    }
     yield Check("revisions.decided", summary["revisions"]["decided"], revisions)
     for stage, step in (("baseline", "catalogue"), ("live", "experiment"), ("switched", "kill_switch")):
         (first,) = lake.one("SELECT min(revision) FROM slates WHERE stage = $stage", stage=stage)
@@ -330,9 +237,13 @@ def _note(lake: Lake, name: str) -> dict[str, Any]:
     return note
 
 
-def checks(summary: Mapping[str, Any], lake_url: str) -> list[Check]:
+def open_lake(summary: Mapping[str, Any], lake_url: str) -> Lake:
+    """The events of the summary's run."""
+    return Lake(lake_url, run=summary["run"], experiment=summary["experiment"]["key"])
+
+
+def checks(summary: Mapping[str, Any], lake: Lake) -> list[Check]:
     """Every check of a summary."""
-    lake = Lake(lake_url, run=summary["run"], experiment=summary["experiment"]["key"])
     return [
         *experiment_checks(lake, summary["experiment"]),
         *slate_checks(lake, summary["slates"]),
@@ -362,7 +273,9 @@ def _brief(value: object) -> str:
 
 def main(arguments: Sequence[str] | None = None, *, say: Callable[[str], object] = print) -> int:
     """0 when every number agrees, 1 when one differs, 2 when there is nothing to check."""
-    parser = argparse.ArgumentParser(prog="demo_verify", description="Recompute a demo's summary from the lake.")
+    parser = argparse.ArgumentParser(
+        prog="demo_verify", description="Recompute a demo's summary from the lake."
+    )
     parser.add_argument("--summary", type=Path, default=Path("var/demo/summary.json"))
     parser.add_argument("--lake", default="var/lake", help="folder or URL of the lake")
     given = parser.parse_args(arguments)
@@ -371,11 +284,15 @@ def main(arguments: Sequence[str] | None = None, *, say: Callable[[str], object]
     except FileNotFoundError:
         say(f"there is no {given.summary}: run `make demo ONCE=1` first")
         return 2
-    found = checks(summary, given.lake)
+    found = checks(summary, open_lake(summary, given.lake))
     for line in table(found):
         say(line)
     wrong = sum(not check.agrees for check in found)
-    say(f"{len(found)} checks, {wrong} differ" if wrong else f"{len(found)} checks, all agree with the lake's files")
+    say(
+        f"{len(found)} checks, {wrong} differ"
+        if wrong
+        else f"{len(found)} checks, all agree with the lake's files"
+    )
     return 1 if wrong else 0
 
 
