@@ -106,13 +106,18 @@ def _restricted(conditions: Sequence[Any]) -> Iterator[dict[str, Any]]:
 def _candidates(condition: Any) -> QuerySet[Item]:
     """Present items the condition may match: narrowed by one of its tests that PostgreSQL can answer, if there is one."""
     rows = Item.objects.filter(deleted_at__isnull=True)
-    if isinstance(condition, Mapping):
-        for name, test in condition.items():
+    for part in (condition or {}, *_conjuncts(condition)):
+        for name, test in part.items():
             for narrow in (_by_signal, _by_text):
                 narrowed = narrow(rows, str(name), test)
                 if narrowed is not None:
                     return narrowed
     return rows
+
+
+def _conjuncts(condition: Any) -> Iterator[Mapping[str, Any]]:
+    parts = condition.get("$and", ()) if isinstance(condition, Mapping) else ()
+    yield from (part for part in parts if isinstance(part, Mapping))
 
 
 def _by_signal(rows: QuerySet[Item], name: str, test: Any) -> QuerySet[Item] | None:

@@ -3,10 +3,8 @@
 from typing import ClassVar
 
 import django.contrib.postgres.fields
-import django.contrib.postgres.indexes
 import django.core.validators
 import django.db.models.deletion
-from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations, models
 
 import controlplane.core.records
@@ -18,7 +16,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = []
 
     operations: ClassVar = [
-        TrigramExtension(),
         migrations.CreateModel(
             name="Audience",
             fields=[
@@ -313,9 +310,6 @@ class Migration(migrations.Migration):
                 "ordering": ["item_id"],
                 "indexes": [
                     models.Index(fields=["provider", "item_id"], name="catalog_item_provider"),
-                    django.contrib.postgres.indexes.GinIndex(
-                        fields=["title"], name="catalog_item_title", opclasses=["gin_trgm_ops"]
-                    ),
                 ],
                 "constraints": [
                     models.CheckConstraint(

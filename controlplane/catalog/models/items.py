@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
@@ -38,7 +37,6 @@ class Item(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["provider", "item_id"], name="catalog_item_provider"),
-            GinIndex(fields=["title"], opclasses=["gin_trgm_ops"], name="catalog_item_title"),
         ]
 
     def __str__(self) -> str:
