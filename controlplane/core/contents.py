@@ -131,13 +131,14 @@ class Content:
         if not isinstance(pair, list) or len(pair) != 2:
             self.wrong(path, "is not [from, until]", "Write two times, either of them null.")
             return None
-        moments = [self._moment(f"{path}.{side}", moment) for side, moment in enumerate(pair)]
+        moments = [self.moment(f"{path}.{side}", moment) for side, moment in enumerate(pair)]
         if moments[0] and moments[1] and moments[0] >= moments[1]:
             self.wrong(path, "ends before it starts", "Put the earlier time first.")
             return None
         return [utc(moment) if moment else None for moment in moments]
 
-    def _moment(self, path: str, value: Any) -> datetime | None:
+    def moment(self, path: str, value: Any) -> datetime | None:
+        """A time in RFC 3339 with an offset, or None when it is none or something is wrong."""
         if value is None:
             return None
         try:

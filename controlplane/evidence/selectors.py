@@ -93,3 +93,16 @@ def imported_subjects() -> list[str]:
     """Subjects with published statistics, sorted."""
     found = ImportedSummary.objects.order_by("subject").values_list("subject", flat=True).distinct()
     return list(found)
+
+
+def missing_metrics(keys: Sequence[str]) -> tuple[str, ...]:
+    """Those of the keys that are no metric, sorted."""
+    wanted = set(keys)
+    return tuple(sorted(wanted - set(Metric.objects.filter(key__in=wanted).values_list("key", flat=True))))
+
+
+def metrics_not_in_use(keys: Sequence[str], *, environment: str) -> tuple[str, ...]:
+    """Those of the keys that have no definition in the environment, sorted."""
+    wanted = set(keys)
+    live = MetricPointer.objects.filter(environment=environment, record__key__in=wanted)
+    return tuple(sorted(wanted - set(live.values_list("record__key", flat=True))))
