@@ -58,6 +58,7 @@ def _prepare_environment() -> None:
     os.environ["AUDIT_ANCHOR_FILE"] = str(own / "anchors" / "audit.jsonl")
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("DEBUG", "0")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
     # Playwright's synchronous driver keeps an event loop in the test's thread; Django's guard takes it for async code.
     os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")

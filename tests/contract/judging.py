@@ -39,19 +39,26 @@ def untouched(changes: Changes) -> list[str]:
     return found + [f"wrote the audit event {event.operation}" for event in changes.audit]
 
 
-def refused(client: Client, route: Route, recipe: Recipe, call: Call) -> list[str]:
+def refused(
+    client: Client, route: Route, recipe: Recipe, call: Call, *, code: str = "forbidden"
+) -> list[str]:
     """Faults of a refusal: it answers 403, changes nothing anywhere, and leaves one line in the security log."""
     with watch() as changes:
         answer = send(client, route, call)
     found = untouched(changes)
     if answer.status_code != 403:
         found.append(f"answered {answer.status_code} instead of 403: {answer.content[:300]!r}")
-    elif answer.json()["code"] != "forbidden":
+    elif answer.json()["code"] != code:
         found.append(f"answered the code {answer.json()['code']}")
     lines = [(event.kind, event.operation) for event in changes.security]
     if lines != [("refused", recipe.operation)]:
         found.append(f"left the security log {lines}")
     return found
+
+
+def waits(client: Client, route: Route, recipe: Recipe, call: Call) -> list[str]:
+    """Faults of an operation that waits for a second person: a refusal that says so."""
+    return refused(client, route, recipe, call, code="approval_required")
 
 
 def done(client: Client, route: Route, recipe: Recipe, call: Call) -> list[str]:

@@ -5,10 +5,14 @@ A new route without a recipe here fails `test_permissions.py`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controlplane.catalog import services as catalog
+from governance.guardrails import services as guardrails
+from overrides import services as overrides
 from tests.contract.routes import Route
 from tests.contract.worlds import World
 
@@ -29,11 +33,66 @@ class Recipe:
 
     operation: str
     arrange: Callable[[World], Call]
+    needs_approval: bool = False
+    """A policy asks for a second person, whoever sends it."""
 
 
 def on(row: Any, body: Any = None) -> Call:
     """A write to one record, at the version it has now."""
     return Call(parameters={"key": row.key}, body=body, if_match=row.row_version)
+
+
+def record_routes(
+    path: str,
+    app: str,
+    kind: str,
+    make: Callable[[World], Any],
+    publish: Callable[..., Any],
+    *,
+    guarded: bool = False,
+) -> dict[Route, Recipe]:
+    """The five unsafe routes every publishable record has. `guarded`: withdrawing takes two people."""
+    address = f"/api/v1/{path}"
+
+    def published(world: World) -> Call:
+        row = make(world)
+        return on(row, {"environment": world.production()})
+
+    def withdrawn(world: World) -> Call:
+        return on(world.live(make(world), publish), {"environment": world.production()})
+
+    return {
+        Route("POST", address): Recipe(f"{app}.create_{kind}", lambda world: Call(body=world.identity(kind))),
+        Route("PATCH", f"{address}/{{key}}"): Recipe(
+            f"{app}.save_{kind}", lambda world: on(make(world), {"title": "Renamed"})
+        ),
+        Route("POST", f"{address}/{{key}}/publish"): Recipe(f"{app}.publish_{kind}", published),
+        Route("POST", f"{address}/{{key}}/withdraw"): Recipe(
+            f"{app}.withdraw_{kind}", withdrawn, needs_approval=guarded
+        ),
+    }
+
+
+def _switch(world: World) -> Call:
+    return Call(
+        body={
+            "key": world.key("switch"),
+            "environment": world.production(),
+            "kind": "block_items",
+            "items": ["item-9"],
+            "reason": "recall",
+        }
+    )
+
+
+def _items(world: World) -> Call:
+    line = json.dumps({"id": world.key("item"), "title": "A thing"})
+    return Call(body=line + "\n", content_type="application/x-ndjson")
+
+
+def _attribute(world: World) -> Call:
+    name = world.key("colour").replace("-", "_")
+    return Call(body={"subject": "item", "name": name, "type": "string"})
 
 
 RECIPES: dict[Route, Recipe] = {
@@ -48,6 +107,28 @@ RECIPES: dict[Route, Recipe] = {
     ),
     Route("POST", "/api/v1/tokens/{key}/revoke"): Recipe(
         "core.revoke_token", lambda world: on(world.token())
+    ),
+    Route("POST", "/api/v1/environments"): Recipe(
+        "catalog.create_environment",
+        lambda world: Call(body={"key": world.key("environment"), "name": "Another"}),
+    ),
+    Route("PATCH", "/api/v1/environments/{key}"): Recipe(
+        "catalog.save_environment", lambda world: on(world.environment(), {"name": "Renamed"})
+    ),
+    Route("POST", "/api/v1/attributes"): Recipe("catalog.create_attribute", _attribute),
+    Route("PATCH", "/api/v1/attributes/{key}"): Recipe(
+        "catalog.save_attribute", lambda world: on(world.attribute(), {"description": "Of the cover"})
+    ),
+    Route("POST", "/api/v1/items/bulk"): Recipe("catalog.upsert_items", _items),
+    **record_routes("surfaces", "catalog", "surface", World.surface, catalog.publish_surface),
+    **record_routes("audiences", "catalog", "audience", World.audience, catalog.publish_audience),
+    **record_routes("overrides", "overrides", "override", World.override, overrides.publish_override),
+    **record_routes(
+        "guardrails", "guardrails", "guardrail", World.guardrail, guardrails.publish_guardrail, guarded=True
+    ),
+    Route("POST", "/api/v1/kill-switches"): Recipe("guardrails.throw_kill_switch", _switch),
+    Route("POST", "/api/v1/kill-switches/{key}/release"): Recipe(
+        "guardrails.release_kill_switch", lambda world: on(world.kill_switch()), needs_approval=True
     ),
 }
 

@@ -1,13 +1,14 @@
 """Every unsafe route × every role, both sides: who may, does, in one audited step; who may not, leaves no trace but one."""
 
 import pytest
-from django.conf import settings
+from django.conf import settings as product
 from django.test import Client
+from pytest_django import Settings
 
 from controlplane.core import audit, operations, security
 from controlplane.core.actors import Actor
 from tests.contract.conftest import Persona
-from tests.contract.judging import done, kept, permitted, refused, send, untouched
+from tests.contract.judging import done, kept, permitted, refused, send, untouched, waits
 from tests.contract.ledger import watch
 from tests.contract.recipes import RECIPES, STATELESS
 from tests.contract.routes import Route, api_routes
@@ -33,17 +34,28 @@ def test_route__every_role__may_or_may_not_as_the_table_says(
 ) -> None:
     recipe = RECIPES[route]
     faults = {}
-    for role in (None, *settings.ROLES):
-        judge = done if permitted(role, recipe.operation) else refused
+    for role in (None, *product.ROLES):
+        judge = refused if not permitted(role, recipe.operation) else waits if recipe.needs_approval else done
         faults[role] = judge(person(role), route, recipe, recipe.arrange(world))
 
     assert {role: found for role, found in faults.items() if found} == {}
 
 
+@pytest.mark.parametrize("route", [route for route in KNOWN if RECIPES[route].needs_approval], ids=str)
+def test_route__whose_policy_is_satisfied__is_done(
+    route: Route, world: World, person: Persona, settings: Settings
+) -> None:
+    recipe = RECIPES[route]
+    call = recipe.arrange(world)
+    settings.POLICIES = []
+
+    assert done(person("admin"), route, recipe, call) == []
+
+
 @pytest.mark.parametrize("route", KNOWN, ids=str)
 def test_route__a_role_on_another_surface__is_refused(route: Route, world: World, person: Persona) -> None:
     recipe = RECIPES[route]
-    role = next(role for role in settings.ROLES if permitted(role, recipe.operation))
+    role = next(role for role in product.ROLES if permitted(role, recipe.operation))
 
     assert refused(person(role, surface="elsewhere"), route, recipe, recipe.arrange(world)) == []
 

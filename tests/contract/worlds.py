@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import Any
 
+from controlplane.catalog import services as catalog
+from controlplane.catalog.models import Attribute, Audience, Environment, Surface
 from controlplane.core import services as core
 from controlplane.core.actors import Actor
 from controlplane.core.models import ApiToken
+from governance.guardrails import services as guardrails
+from governance.guardrails.models import Guardrail, KillSwitch
+from overrides import services as overrides
+from overrides.models import Override
 
 ADMIN = Actor(kind="user", id="0", name="world", grants=frozenset({("admin", None)}))
+ENVIRONMENT = "production"
+
+CONTENTS: Mapping[str, Mapping[str, Any]] = {
+    "surface": {"kind": "home-feed", "slots": 6},
+    "audience": {"condition": {"surface": "home-feed"}},
+    "override": {"type": "boost", "condition": {"available": True}, "factor": 1.5, "reason": "launch"},
+    "guardrail": {"action": "block", "signal": "toxicity", "threshold": 0.8, "reason": "policy 4"},
+}
 
 
 @dataclass
@@ -24,13 +40,53 @@ class World:
         """A key of its own for the next thing of this kind."""
         return f"{kind}-{next(self.serial)}"
 
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What creating a record of this kind takes."""
+        key = self.key(kind)
+        return {"key": key, "title": f"The {key}", "owner": "world", "content": dict(CONTENTS[kind])}
+
+    def _by(self) -> dict[str, Any]:
+        return {"actor": ADMIN, "at": self.at}
+
     def token(self) -> ApiToken:
         token, _ = core.create_token(
-            key=self.key("token"),
-            name="A program",
-            scopes=["rest"],
-            roles=["viewer"],
-            actor=ADMIN,
-            at=self.at,
+            key=self.key("token"), name="A program", scopes=["rest"], roles=["viewer"], **self._by()
         )
         return token
+
+    def environment(self) -> Environment:
+        return catalog.create_environment(key=self.key("environment"), name="Another", **self._by())
+
+    def production(self) -> str:
+        """The environment in which things go live."""
+        if not Environment.objects.filter(key=ENVIRONMENT).exists():
+            catalog.create_environment(key=ENVIRONMENT, name="Production", **self._by())
+        return ENVIRONMENT
+
+    def attribute(self) -> Attribute:
+        return catalog.create_attribute(
+            subject="item", name=self.key("colour").replace("-", "_"), type="string", **self._by()
+        )
+
+    def surface(self) -> Surface:
+        return catalog.create_surface(**self.identity("surface"), **self._by())
+
+    def audience(self) -> Audience:
+        return catalog.create_audience(**self.identity("audience"), **self._by())
+
+    def override(self) -> Override:
+        return overrides.create_override(**self.identity("override"), **self._by())
+
+    def guardrail(self) -> Guardrail:
+        return guardrails.create_guardrail(**self.identity("guardrail"), **self._by())
+
+    def live(self, record: Any, publish: Callable[..., Any]) -> Any:
+        """The record, live in production."""
+        return publish(record, environment=self.production(), **self._by())
+
+    def kill_switch(self) -> KillSwitch:
+        switch, _ = guardrails.throw_kill_switch(
+            key=self.key("switch"), environment=self.production(), kind="block_items", items=["item-1"],
+            reason="recall", **self._by(),
+        )  # fmt: skip
+        return switch
