@@ -15,6 +15,15 @@ FIRST_COMMANDS = ("up", "demo", "restore")  # they may be the first thing run on
 OWNER_COMMANDS = ("migrate",)
 
 
+def run_up(arguments: list[str]) -> None:
+    """`manage.py up` without loading the product: its processes do, the supervisor stays small and starts at once."""
+    from controlplane.embedded.management.commands import up  # noqa: PLC0415 - no other command needs what it loads
+
+    command = up.Command()
+    options = vars(command.create_parser(arguments[0], arguments[1]).parse_args(arguments[2:]))
+    command.execute(*options.pop("args", ()), **options)
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
     var_dir = places(os.environ.get("VAR_DIR") or Path(__file__).resolve().parent / "var")
@@ -24,7 +33,10 @@ if __name__ == "__main__":
         if sys.argv[1:2] and sys.argv[1] in OWNER_COMMANDS:
             os.environ.setdefault("DATABASE_ROLE", "owner")
         runtime_env.load(var_dir, os.environ)
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:2] == ["up"]:
+            run_up(sys.argv)
+        else:
+            execute_from_command_line(sys.argv)
     except Refusal as refusal:
         sys.stderr.write(f"manage.py: {refusal.message}\n")
         sys.exit(refusal.exit_code)

@@ -1,6 +1,7 @@
 """Folders of their own for installations that tests start, stop and kill."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,17 @@ from controlplane.embedded import postgres, services
 from controlplane.embedded.places import Places, places
 from controlplane.embedded.processes import ROOT
 
+# In memory where there is room: what is waited for is then the code under test, not the disk's write barriers.
+SHARED_MEMORY = Path("/dev/shm")
+ROOM = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 * 2**30
+FOLDER = str(SHARED_MEMORY) if ROOM else None
 Up = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
 def where() -> Iterator[Places]:
     """An empty VAR_DIR, with nothing left running behind it."""
-    with tempfile.TemporaryDirectory(prefix="cp-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cp-test-", dir=FOLDER) as folder:
         at = places(Path(folder) / "var")
         yield at
         if at.var_dir.is_dir() and not services.supervised(at):
@@ -32,7 +37,7 @@ def where() -> Iterator[Places]:
 @pytest.fixture(scope="session")
 def fresh_data() -> Iterator[Path]:
     """A data directory as initdb makes it: made once, to be copied."""
-    with tempfile.TemporaryDirectory(prefix="cp-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cp-test-", dir=FOLDER) as folder:
         at = places(Path(folder))
         postgres.initialise(at)
         yield at.data

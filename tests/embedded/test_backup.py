@@ -19,7 +19,7 @@ from controlplane.embedded.parts import Parts
 from controlplane.embedded.places import Places, places
 from controlplane.embedded.processes import ROOT
 from controlplane.embedded.refusals import ExitCode, Refusal
-from tests.embedded.conftest import bare_environment
+from tests.embedded.conftest import FOLDER, bare_environment
 
 BEHIND = (
     "this server's transaction ids are behind the backup's: audit events not sealed before wait to be sealed"
@@ -47,7 +47,7 @@ def _put(path: Path, content: bytes) -> None:
 @pytest.fixture(scope="module")
 def where() -> Iterator[Places]:
     """A running installation, one for this module."""
-    with tempfile.TemporaryDirectory(prefix="cp-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cp-test-", dir=FOLDER) as folder:
         at = places(Path(folder) / "var")
         environment = services.ensure_running(at.var_dir)
         with psycopg.connect(environment["DATABASE_OWNER_URL"]) as owner:
