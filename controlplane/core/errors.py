@@ -32,6 +32,8 @@ class DomainError(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.extra = dict(extra or {})
+        self.security_line: Mapping[str, Any] = {}
+        """What an operation wrote of this refusal into the security log, for a transaction around it to write again."""
 
 
 class InvalidInput(DomainError):

@@ -13,7 +13,7 @@ from django.db import IntegrityError, models, transaction
 from controlplane.core import audit, policies, reactions, registry, security
 from controlplane.core.actors import Actor
 from controlplane.core.differences import difference
-from controlplane.core.errors import Conflict, FieldError, Forbidden, NotFound, Stale
+from controlplane.core.errors import Conflict, DomainError, FieldError, Forbidden, NotFound, Stale
 
 
 class Auditable(Protocol):
@@ -149,6 +149,21 @@ class _Operation:
             _record(name, subject, by, moment, environment, report.to_json(), None)
 
 
+    @contextlib.contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """One transaction around an operation and what must be written with it or not at all.
+
+        A refusal inside undoes everything, its line in the security log included; so the line is written again here.
+        """
+        try:
+            with transaction.atomic():
+                yield
+        except DomainError as refusal:
+            if refusal.security_line:
+                security.record(**refusal.security_line)
+            raise
+
+
 @dataclass(slots=True)
 class BatchReport:
     """What a batch did. The audit event keeps the counts, the digest and the first hundred errors."""
@@ -210,16 +225,17 @@ def _refusals(name: str, subject: str, by: Actor, at: datetime) -> Generator[Non
     try:
         yield
     except (Forbidden, policies.ApprovalRequired) as refusal:
+        refusal.security_line = {
+            "kind": "refused",
+            "at": at,
+            "actor": by,
+            "operation": name,
+            "subject": subject,
+            "code": refusal.code,
+            "detail": refusal.detail,
+        }
         if not transaction.get_connection().needs_rollback:
-            security.record(
-                "refused",
-                at=at,
-                actor=by,
-                operation=name,
-                subject=subject,
-                code=refusal.code,
-                detail=refusal.detail,
-            )
+            security.record(**refusal.security_line)
         raise
 
 

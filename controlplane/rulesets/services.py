@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, connections
 from psycopg import errors as postgres
 
 from controlplane.core.actors import Actor
@@ -156,7 +156,7 @@ def publish_switch(
     the head's stored fragments and that one: no other source is asked, so none can delay or prevent it. Raises what
     the body raises, InvalidInput when the fragment itself is unfit, PublishBusy after 10 s; then nothing was written.
     """
-    with publishing(environment, wait=SWITCH_WAIT), transaction.atomic():
+    with publishing(environment, wait=SWITCH_WAIT), operation.together():
         fragment = body_of_transaction()
         if fragment.source != source:
             raise ValueError(f"{source} published a fragment of {fragment.source}")
