@@ -79,6 +79,16 @@ def surface(key: str, kind: str, *, slots: int, fallback: Sequence[str]) -> dict
     }
 
 
+def country_attribute() -> dict[str, Any]:
+    """What the shop sends with each request, so that a typo in a condition is an error when it is saved."""
+    return {
+        "subject": "request",
+        "name": "country",
+        "type": "string",
+        "description": "Two-letter code of the country a shopper is in (demo)",
+    }
+
+
 def audience() -> dict[str, Any]:
     """Shoppers of one country, named once."""
     return {
@@ -118,8 +128,8 @@ def metrics() -> tuple[dict[str, Any], ...]:
     )
 
 
-def experiment(names: Names) -> dict[str, Any]:
-    """The popularity ranker against the personal one, half and half, everybody."""
+def experiment(names: Names, *, shoppers: int) -> dict[str, Any]:
+    """The popularity ranker against the personal one, half and half, everybody; so many shoppers are planned."""
     return {
         "key": names.experiment,
         "title": "Personal ranker on the home feed (synthetic shoppers)",
@@ -147,6 +157,7 @@ def experiment(names: Names) -> dict[str, Any]:
             "primary_metric": "add_to_cart",
             "metrics": ["add_to_cart", "revenue"],
             "planned_end": None,
+            "planned_units": shoppers,
         },
     }
 

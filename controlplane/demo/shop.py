@@ -15,7 +15,10 @@ from controlplane.demo.slates import SlateWatch
 
 @dataclass
 class Shop:
-    """One host application. It keeps its own counts, which are later compared with the lake's."""
+    """One host application. It keeps its own counts, which are later compared with the lake's.
+
+    ``revisions`` counts decisions by revision; ``oldest`` is the oldest revision that decided in a stage.
+    """
 
     client: Client
     items: tuple[Item, ...]
@@ -26,6 +29,7 @@ class Shop:
     experiment: str
     tracked: Counter[str] = field(default_factory=Counter)
     revisions: Counter[int] = field(default_factory=Counter)
+    oldest: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     resend: list[dict[str, Any]] = field(default_factory=list)
 
@@ -74,6 +78,8 @@ class Shop:
         self, decision: Decision, request: Request, outcome: Outcome, *, properties: dict[str, Any]
     ) -> None:
         self.revisions[decision.revision] += 1
+        stage = str(properties["stage"])
+        self.oldest[stage] = min(decision.revision, self.oldest.get(stage, decision.revision))
         self._count("decision", queued=self.client.track_decision(decision, request, properties=properties))
         if any(assignment.arm is not None for assignment in decision.assignments):
             self._count("exposure", queued=self.client.track_exposure(decision, request))

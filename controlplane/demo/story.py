@@ -45,7 +45,6 @@ class Told:
     picks: Picks
     shop: Shop
     client: Client
-    revisions: Mapping[str, int]
     results: Mapping[str, Any]
     resent: int
 
@@ -69,7 +68,7 @@ class Story:
         self._say = say
         self._items: tuple[Item, ...] = make_catalogue(steering.seed)
         self._picks = Picks.of(self._items)
-        self._revisions: dict[str, int] = {}
+        self._newest = 1
 
     def tell(self) -> Told:
         """Everything, in order. Raises `Refused`, TimeoutError."""
@@ -93,18 +92,18 @@ class Story:
     def _run(self, names: Names, client: Client) -> Told:
         shop = self._open_shop(names, client)
         first, live, switched = stages(self._steering.shoppers)
-        self._await_revision(client, "catalogue")
+        self._await_revision(client)
         self._visits(shop, first, BASELINE, "shoppers before any rule")
         self._rules(names)
         self._start(names)
-        self._await_revision(client, "experiment")
+        self._await_revision(client)
         self._visits(shop, live, LIVE, "shoppers in the experiment")
         self._kill(names)
-        self._await_revision(client, "kill_switch")
+        self._await_revision(client)
         self._visits(shop, switched, SWITCHED, "shoppers after the kill switch")
         resent = self._deliver(shop, client)
         results = self._analyse(names, shop)
-        return Told(names, self._picks, shop, client, dict(self._revisions), results, resent)
+        return Told(names, self._picks, shop, client, results, resent)
 
     # People at work
 
@@ -122,65 +121,72 @@ class Story:
             ("merchandiser", "overrides", names.boost, "withdraw"),
             ("merchandiser", "overrides", names.pin, "withdraw"),
             ("compliance", "guardrails", names.guardrail, "withdraw"),
-            ("compliance", "kill-switches", names.kill_switch, "lift"),
+            ("compliance", "kill-switches", names.kill_switch, "release"),
         )
         for role, kind, key, verb in ends:
             found = self._control.find(role, f"/{kind}/{key}")
             if found is not None and is_live(found):
-                self._control.act(role, kind, key, verb, {"environment": ENVIRONMENT})
+                body = {} if verb == "release" else {"environment": ENVIRONMENT}
+                self._control.act(role, kind, key, verb, body)
 
     def _catalogue(self) -> None:
         answer = self._control.upload("operator", "/items/bulk", bulk_lines(self._items))
         self._say(f"operator: {len(self._items)} synthetic items upserted ({brief(answer)})")
         fallback = [item.id for item in self._items if item.toxicity < records.TOXICITY_LIMIT][:20]
-        for body in (
+        surfaces = (
             records.surface(SURFACE, "home-feed", slots=records.SLOTS, fallback=fallback),
             records.surface("product-page", "product-page", slots=4, fallback=fallback[:8]),
-        ):
-            self._once("operator", "surfaces", body)
-        self._once("merchandiser", "audiences", records.audience())
+        )
+        for body in surfaces:
+            self._publish_once("operator", "surfaces", body)
+        country = records.country_attribute()
+        if self._control.find("operator", f"/attributes/{country['subject']}.{country['name']}") is None:
+            self._control.create("operator", "attributes", country)
+        self._publish_once("operator", "audiences", records.audience())
         for metric in records.metrics():
-            self._once("analyst", "metrics", metric)
-        self._note_revision("catalogue", self._control.get("operator", f"/environments/{ENVIRONMENT}"))
+            if self._control.find("analyst", f"/metrics/{metric['key']}") is None:
+                self._control.create("analyst", "metrics", metric)
+                self._say(f"analyst: metric {metric['key']} is in use")
 
     def _rules(self, names: Names) -> None:
         until = instant(utc_now() + CAMPAIGN)
-        for body in (
-            records.boost(names, self._picks, until=until),
-            records.pin(names, self._picks, until=until),
-        ):
-            self._control.create("merchandiser", "overrides", body)
-            answer = self._control.act(
-                "merchandiser", "overrides", body["key"], "publish", {"environment": ENVIRONMENT}
-            )
-            self._note_revision("rules", answer)
-            self._say(f"merchandiser: {body['title']} ({body['key']}) is live")
-        body = records.guardrail(names)
-        self._control.create("compliance", "guardrails", body)
-        answer = self._control.act(
-            "compliance", "guardrails", body["key"], "publish", {"environment": ENVIRONMENT}
-        )
-        self._note_revision("rules", answer)
-        self._say(f"compliance: {body['title']} ({body['key']}) is live")
+        self._publish("merchandiser", "overrides", records.boost(names, self._picks, until=until))
+        self._publish("merchandiser", "overrides", records.pin(names, self._picks, until=until))
+        self._publish("compliance", "guardrails", records.guardrail(names))
+
+    def _publish_once(self, role: str, kind: str, body: Mapping[str, Any]) -> None:
+        if self._control.find(role, f"/{kind}/{body['key']}") is None:
+            self._publish(role, kind, body)
+
+    def _publish(self, role: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Create a record and make it live."""
+        self._control.create(role, kind, body)
+        answer = self._control.act(role, kind, body["key"], "publish", {"environment": ENVIRONMENT})
+        self._note_revision(answer)
+        self._say(f"{role}: {body['title']} ({body['key']}) is live")
 
     def _start(self, names: Names) -> None:
-        self._control.create("analyst", "experiments", records.experiment(names))
+        self._control.create(
+            "analyst", "experiments", records.experiment(names, shoppers=self._steering.shoppers)
+        )
         answer = self._control.act(
             "analyst", "experiments", names.experiment, "start", {"environment": ENVIRONMENT}
         )
-        self._note_revision("experiment", answer)
+        self._note_revision(answer)
         self._say(f"analyst: experiment {names.experiment} is running, planned 50/50")
 
     def _kill(self, names: Names) -> None:
         answer = self._control.create("compliance", "kill-switches", records.kill_switch(names, self._picks))
-        self._note_revision("kill_switch", answer)
+        self._note_revision(answer)
         self._say(f"compliance: kill switch on {self._picks.killed}")
 
     def _analyse(self, names: Names, shop: Shop) -> Mapping[str, Any]:
         exposed = shop.tracked["exposure"]
 
         def measured() -> bool:
-            answer = self._control.act("analyst", "experiments", names.experiment, "analyse", {})
+            answer = self._control.act(
+                "analyst", "experiments", names.experiment, "analyse", {"environment": ENVIRONMENT}
+            )
             return exposures_in(answer) >= exposed
 
         seconds = wait_until(f"{exposed} exposures in the lake", measured, seconds=LAKE_SECONDS, pause=1.0)
@@ -240,23 +246,16 @@ class Story:
 
     # Waiting
 
-    def _once(self, role: str, kind: str, body: Mapping[str, Any]) -> None:
-        if self._control.find(role, f"/{kind}/{body['key']}") is None:
-            self._control.create(role, kind, body)
-            self._say(f"{role}: {kind[:-1]} {body['key']} created")
-
-    def _note_revision(self, step: str, answer: Mapping[str, Any]) -> None:
-        """Remember which revision carries a write; a pending one is asked for when it is waited for."""
-        carried = answer.get("ruleset") or answer
-        revision = carried.get("revision")
+    def _note_revision(self, answer: Mapping[str, Any]) -> None:
+        """Remember the newest revision that carries a write; a pending one follows within a sweep."""
+        revision = (answer.get("ruleset") or {}).get("revision")
         if isinstance(revision, int):
-            self._revisions[step] = max(revision, self._revisions.get(step, 0))
+            self._newest = max(self._newest, revision)
 
-    def _await_revision(self, client: Client, step: str) -> None:
-        wanted = self._revisions.get(step, 0)
+    def _await_revision(self, client: Client) -> None:
+        wanted = self._newest
         if not client.wait_for_revision(wanted, REVISION_SECONDS):
             raise TimeoutError(f"the client did not hold revision {wanted} within {REVISION_SECONDS:g} s")
-        self._revisions[step] = client.revision or wanted
         self._say(f"client: holds revision {client.revision}")
 
 

@@ -34,7 +34,7 @@ def make_summary(told: Told, steering: Steering) -> dict[str, Any]:
         "experiment": _experiment(told),
         "slates": _slates(told),
         "revisions": {
-            "steps": dict(told.revisions),
+            "oldest_by_stage": dict(told.shop.oldest),
             "decided": {str(revision): count for revision, count in sorted(told.shop.revisions.items())},
         },
         "events": {

@@ -225,9 +225,8 @@ def event_checks(lake: Lake, summary: Mapping[str, Any]) -> Iterator[Check]:
         str(number): count for number, count in lake.rows("SELECT revision, count(*) FROM slates GROUP BY 1")
     }
     yield Check("revisions.decided", summary["revisions"]["decided"], revisions)
-    for stage, step in (("baseline", "catalogue"), ("live", "experiment"), ("switched", "kill_switch")):
-        (first,) = lake.one("SELECT min(revision) FROM slates WHERE stage = $stage", stage=stage)
-        yield Check(f"revisions.steps.{step}", summary["revisions"]["steps"][step], first)
+    oldest: dict[str, int] = dict(lake.rows("SELECT stage, min(revision) FROM slates GROUP BY stage"))
+    yield Check("revisions.oldest_by_stage", summary["revisions"]["oldest_by_stage"], oldest)
 
 
 def _note(lake: Lake, name: str) -> dict[str, Any]:

@@ -190,7 +190,6 @@ def _visits(peer: Peer, client: Client, items: tuple[Item, ...], steering: Steer
         picks=picks,
         shop=shop,
         client=client,
-        revisions={"catalogue": 3, "experiment": 7, "kill_switch": 8},
         results={},
         resent=resent,
     )
