@@ -116,21 +116,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """Name the test database, and empty append-only tables the only way the database lets anyone.
 
     Triggers refuse UPDATE, DELETE and TRUNCATE on audit rows, so a flush between transactional tests would fail.
-    A superuser in replica mode fires no triggers; the product has no such role and no such code.
+    A superuser in replica mode fires no triggers; the product has no such role and no such code. Deleting the few rows
+    of a test is also some ten times faster than truncating every table.
     """
 
-    flush = connection.ops.execute_sql_flush
+    def flush(_style: Any, tables: list[str], **_: Any) -> list[str]:
+        emptied = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
+        return ["SET session_replication_role = replica", *emptied, "SET session_replication_role = origin"]
 
-    def flush_without_triggers(sql_list: list[str]) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = replica")
-        try:
-            flush(sql_list)
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("SET session_replication_role = origin")
-
-    connection.ops.execute_sql_flush = flush_without_triggers  # type: ignore[method-assign]  # test connection only
+    connection.ops.sql_flush = flush  # type: ignore[method-assign]  # of the test connection only
 
 
 @pytest.fixture(scope="session")
