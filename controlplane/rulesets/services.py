@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -33,10 +33,12 @@ CARRY_WAIT = 2.0
 SWITCH_WAIT = 10.0
 
 __all__ = [
+    "SWITCH_WAIT",
     "Published",
     "carry",
     "expire_holds",
     "publish",
+    "publish_by_hand",
     "publish_reaction",
     "publish_switch",
     "publishing",
@@ -92,6 +94,19 @@ def _latest_write(environment: str, head: Revision | None) -> tuple[str, str]:
     return f"{latest[0].operation} {latest[0].subject}{more}", f"{latest[0].actor_kind}:{latest[0].actor_id}"
 
 
+@register("rulesets.publish", title="Compile and publish now")
+def publish_by_hand(*, environment: str, actor: Actor, at: datetime) -> Published:
+    """Publish what is live, on a person's word. The audit event says who asked; the revision names them as its author."""
+    subject = f"rulesets.head:{environment}"
+    if environment not in selectors.environments():
+        raise NotFound(f"There is no environment {environment}.")
+    with operation.batch(
+        "rulesets.publish", by=actor, subject=subject, at=at, environment=environment
+    ) as asked:
+        asked.count("requests")
+    return publish(environment, cause="published by hand", at=at, actor=actor)
+
+
 def carry(environment: str) -> dict[str, Any]:
     """Which revision carries what was just committed: `published`, `held` (saved, not served) or `pending`.
 
@@ -142,30 +157,19 @@ def _publish_apart(wanted: Sequence[str], at: datetime) -> None:
 
 
 def publish_switch(
-    environment: str,
-    source: str,
-    body_of_transaction: Callable[[], Fragment],
-    *,
-    at: datetime,
-    cause: str = "kill switch",
-    actor: Actor | None = None,
+    fragment: Fragment, *, environment: str, cause: str, at: datetime, actor: Actor
 ) -> Published:
-    """Write a switch and the revision that carries it in one transaction.
+    """Publish a switch from inside the operation that throws it, so that both are written or neither.
 
-    `body_of_transaction` does the operation and returns the source's whole new fragment. The revision is linked from
-    the head's stored fragments and that one: no other source is asked, so none can delay or prevent it. Raises what
-    the body raises, InvalidInput when the fragment itself is unfit, PublishBusy after 10 s; then nothing was written.
+    Call it within `publishing(environment, wait=SWITCH_WAIT)`, inside the operation; `fragment` is the source's whole
+    new one. The revision is linked from the head's stored fragments and this one: no other source is asked, so none
+    can delay or prevent it. Raises InvalidInput when the fragment itself is unfit.
     """
-    with publishing(environment, wait=SWITCH_WAIT), operation.together():
-        fragment = body_of_transaction()
-        if fragment.source != source:
-            raise ValueError(f"{source} published a fragment of {fragment.source}")
-        head = selectors.head(environment)
-        compiled = _with_switch(environment, fragment, head=head, at=at)
-        author = actor.name if actor else "control plane"
-        published = commit(environment, compiled, head=head, cause=cause, author=author, at=at)
-    log.info("switch_published", environment=environment, revision=published.revision, cause=cause)
-    return published
+    if not connection.in_atomic_block:
+        raise RuntimeError("a switch is published inside the operation that throws it")
+    head = selectors.head(environment)
+    compiled = _with_switch(environment, fragment, head=head, at=at)
+    return commit(environment, compiled, head=head, cause=cause, author=actor.name, at=at)
 
 
 def _with_switch(environment: str, fragment: Fragment, *, head: Revision | None, at: datetime) -> Compiled:

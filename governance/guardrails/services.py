@@ -15,14 +15,13 @@ from controlplane.catalog.services.conditions import check_condition, check_sign
 from controlplane.core import record_operations
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput
-from controlplane.core.fragments import Fragment
 from controlplane.core.operations import operation
 from controlplane.core.record_operations import check_environment
 from controlplane.core.registry import register
 from controlplane.rulesets import services as rulesets
 from governance.guardrails import rules
 from governance.guardrails.models import Guardrail, KillSwitch
-from governance.guardrails.ruleset import KILL_SWITCHES, kill_switch_fragment
+from governance.guardrails.ruleset import kill_switch_fragment
 
 
 @register("guardrails.create_guardrail", title="Create a guardrail")
@@ -123,27 +122,24 @@ def throw_kill_switch(
         raise InvalidInput.on(
             "surfaces", f"there is no surface {', '.join(missing)}", "Name existing surfaces."
         )
-    made: list[KillSwitch] = []
-
-    def write() -> Fragment:
-        with operation.create(
-            "guardrails.throw_kill_switch", by=actor, model=KillSwitch, at=at, environment=environment,
-            surfaces=whole["surfaces"],
-        ) as created:  # fmt: skip
-            record_operations.check_identity(key=key, title=key, owner=actor.name, note="")
-            made.append(
-                created(
-                    KillSwitch.objects.create(
-                        key=key, environment=environment, thrown_at=at, thrown_by=actor.name, **whole
-                    )
-                )
+    record_operations.check_identity(key=key, title=key, owner=actor.name, note="")
+    with rulesets.publishing(environment, wait=rulesets.SWITCH_WAIT), operation.create(
+        "guardrails.throw_kill_switch", by=actor, model=KillSwitch, at=at, environment=environment,
+        surfaces=whole["surfaces"],
+    ) as created:  # fmt: skip
+        switch = created(
+            KillSwitch.objects.create(
+                key=key, environment=environment, thrown_at=at, thrown_by=actor.name, **whole
             )
-        return kill_switch_fragment(environment, at)
-
-    published = rulesets.publish_switch(
-        environment, KILL_SWITCHES, write, at=at, actor=actor, cause=f"kill switch {key}: {whole['reason']}"
-    )
-    return made[0], published.revision
+        )
+        published = rulesets.publish_switch(
+            kill_switch_fragment(environment, at),
+            environment=environment,
+            cause=f"kill switch {key}: {whole['reason']}",
+            at=at,
+            actor=actor,
+        )
+    return switch, published.revision
 
 
 @register("guardrails.release_kill_switch", title="Release a kill switch", publishes=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from controlplane.core.errors import NotFound
+from controlplane.core.actors import Actor
+from controlplane.core.errors import InvalidInput, NotFound
 from controlplane.core.keys import signing_key
 from controlplane.core.models import OpenFinding
 from controlplane.engine import Ruleset
@@ -216,32 +216,45 @@ def test_revisions__changed_or_deleted_in_sql__are_refused(production: str) -> N
             cursor.execute(statement)
 
 
-def test_publish_switch__another_source_is_broken__is_published_at_once(production: str) -> None:
+def throw(operator: Actor, *, items: tuple[str, ...] = ("a",)) -> services.Published:
+    with services.publishing("production"), transaction.atomic():
+        sources.switch("stop", items)
+        return services.publish_switch(
+            sources.switches("production", NOW),
+            environment="production",
+            cause="kill switch stop",
+            at=NOW,
+            actor=operator,
+        )
+
+
+def test_publish_switch__another_source_is_broken__is_published_at_once(
+    production: str, operator: Actor
+) -> None:
     sources.boost("summer", 1.2)
     publish()
     sources.boost("summer", 0.5)
     sources.put("guardrails", "x", "surface:*", {"raises": "broken"})
 
-    def throw() -> sources.Fragment:
-        sources.switch("stop")
-        return sources.switches("production", NOW)
-
-    published = services.publish_switch("production", "switches", throw, at=NOW + timedelta(seconds=1))
-
-    assert published == services.Published("production", 2, changed=True)
+    assert throw(operator) == services.Published("production", 2, changed=True)
     sections = selectors.sections(selectors.head("production"))
     assert [body["key"] for body in sections["shared"]["kill_switches"]] == ["stop"]
     assert overrides_served() == {"summer": 1.2}
 
 
-def test_publish_switch__an_unfit_switch__writes_nothing(production: str) -> None:
+def test_publish_switch__an_unfit_switch__writes_nothing(production: str, operator: Actor) -> None:
     publish()
 
-    def throw() -> sources.Fragment:
-        sources.switch("stop", items=[])
-        return sources.switches("production", NOW)
-
-    with pytest.raises(services.InvalidInput, match="blocks no item"):
-        services.publish_switch("production", "switches", throw, at=NOW)
+    with pytest.raises(InvalidInput, match="blocks no item"):
+        throw(operator, items=())
     assert sources.switches("production", NOW).entries == ()
     assert Revision.objects.count() == 1
+
+
+def test_publish_switch__nothing_was_published_before__publishes_everything(
+    production: str, operator: Actor
+) -> None:
+    sources.boost("summer", 1.2)
+
+    assert throw(operator) == services.Published("production", 1, changed=True)
+    assert overrides_served() == {"summer": 1.2}
