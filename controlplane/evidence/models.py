@@ -76,9 +76,9 @@ class Analysis(models.Model):
         return f"{self.subject} as of {self.as_of:%Y-%m-%d %H:%M}"
 
     def audit_snapshot(self) -> dict[str, object]:
-        """What the audit event of its making holds; the result itself is found by the row's number."""
+        """What the audit event on the subject holds; the result itself is found by the row's number."""
         return {
-            "analysed": self.subject,
+            "analysis": self.pk,
             "environment": self.environment,
             "as_of": self.as_of.isoformat(),
             "inputs_digest": self.inputs_digest,

@@ -7,6 +7,7 @@ out. Only processes that never fork may import this module (see `controlplane.ev
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import ibis
 
@@ -60,7 +61,10 @@ def open_lake(
     # Days stay text, as the Delta log has them: DuckDB would take them for dates.
     return OpenLake(
         connection.read_parquet(
-            files, table_name="events", hive_partitioning=True, hive_types_autocast=False
+            [unquote(urlsplit(file).path) if "://" in file else unquote(file) for file in files],
+            table_name="events",
+            hive_partitioning=True,
+            hive_types_autocast=False,
         ),
         table.version(),
     )

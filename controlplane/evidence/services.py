@@ -12,6 +12,7 @@ from controlplane.core.actors import Actor
 from controlplane.core.canonical import digest
 from controlplane.core.errors import FieldError, InvalidInput
 from controlplane.core.operations import BatchReport, operation
+from controlplane.core.record_operations import check_environment, check_identity
 from controlplane.core.registry import register
 from controlplane.evidence.models import Analysis, ImportedSummary, Metric
 from controlplane.evidence.plan import AnalysisRequest
@@ -29,6 +30,7 @@ def create_metric(
     environment: str,
     actor: Actor,
     at: datetime,
+    note: str = "",
 ) -> Metric:
     """A new metric, in use in the environment at once. Raises InvalidInput, Conflict when the key is
     taken.
@@ -37,8 +39,11 @@ def create_metric(
     with operation.create(
         "evidence.create_metric", by=actor, model=Metric, at=at, environment=environment
     ) as created:
+        check_environment(environment)
+        check_identity(key=key, title=title, owner=owner, note=note)
         metric = Metric.objects.create(key=key, title=title, owner=owner, created_at=at)
-        metric.point(environment, metric.add_version(spec.content(), by=actor.name, at=at), at=at)
+        version = metric.add_version(spec.content(), by=actor.name, at=at, note=note)
+        metric.point(environment, version, at=at)
         created(metric)
     return metric
 
@@ -63,7 +68,9 @@ def save_metric(
     with operation(
         "evidence.save_metric", metric, by=actor, at=at, expects=expects, environment=environment
     ) as metric:
+        check_environment(environment)
         metric.title, metric.owner = title or metric.title, owner or metric.owner
+        check_identity(key=metric.key, title=metric.title, owner=metric.owner, note=note)
         metric.save(update_fields=["title", "owner"])
         version = metric.add_version(spec.content(), by=actor.name, at=at, note=note)
         metric.point(environment, version, at=at)

@@ -73,3 +73,12 @@ def test_child__request_that_makes_no_sense__names_the_field() -> None:
 def test_child__imports__no_django() -> None:
     code = "import sys, controlplane.evidence.child; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, check=False).returncode == 0
+
+
+def test_evidence_services__imports__leave_the_lake_alone() -> None:
+    # Workers fork after importing these modules, and a forked process that holds the lake's library panics.
+    code = (
+        "import sys, django; django.setup(); import controlplane.evidence.services, controlplane.evidence.selectors; "
+        "sys.exit('deltalake' in sys.modules or 'ibis' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, check=False).returncode == 0

@@ -126,7 +126,8 @@ def test_run_analysis__stored__carries_all_that_made_it(request_with_lake: Analy
     assert "SELECT" in stored.sql
     assert "sql" not in stored.result
     event = AuditEvent.objects.get()
-    assert (event.operation, event.subject) == ("evidence.run_analysis", f"evidence.analysis:{stored.pk}")
+    assert (event.operation, event.subject) == ("evidence.run_analysis", "experiments.experiment:checkout")
+    assert event.difference["analysis"] == {"to": stored.pk}
 
 
 def test_run_analysis__by_a_viewer__refused_without_running(request_with_lake: AnalysisRequest) -> None:
