@@ -59,12 +59,23 @@ WEB = Process(
 WORKER = Process(
     "worker",
     (
-        *("python", "-m", "celery", "--app", "controlplane.celery", "worker", "--loglevel", "INFO"),
+        *(
+            "python",
+            "-m",
+            "celery",
+            "--quiet",
+            "--app",
+            "controlplane.celery",
+            "worker",
+            "--loglevel",
+            "WARNING",
+        ),
         *("--concurrency", "2", "--without-mingle", "--without-gossip"),
     ),
 )
 BEAT = Process(
-    "beat", ("python", "-m", "celery", "--app", "controlplane.celery", "beat", "--loglevel", "INFO")
+    "beat",
+    ("python", "-m", "celery", "--quiet", "--app", "controlplane.celery", "beat", "--loglevel", "WARNING"),
 )
 
 DATABASE_NAME, BROKER_NAME = "database", "broker"
