@@ -10,7 +10,7 @@ from controlplane.catalog import selectors as catalog
 from controlplane.catalog.services.conditions import check_condition
 from controlplane.core import record_operations
 from controlplane.core.actors import Actor
-from controlplane.core.errors import Conflict, FieldError, InvalidInput
+from controlplane.core.errors import Conflict, FieldError, InvalidInput, Stale
 from controlplane.core.operations import operation
 from controlplane.core.record_operations import check_environment
 from controlplane.core.registry import register
@@ -213,12 +213,23 @@ def import_experiment(
 
 
 def analyse_experiment(
-    experiment: Experiment, *, environment: str, actor: Actor, at: datetime, as_of: datetime | None = None
+    experiment: Experiment,
+    *,
+    environment: str,
+    actor: Actor,
+    at: datetime,
+    as_of: datetime | None = None,
+    expects: int | None = None,
 ) -> Analysis:
     """Analyse its newest phase from the lake and keep the result, by evidence's own operation.
 
-    Raises Conflict before the first phase, InvalidInput for a metric not in use, Forbidden.
+    Raises Conflict before the first phase, Stale, InvalidInput for a metric not in use, Forbidden.
     """
+    if expects is not None and expects != experiment.row_version:
+        raise Stale(
+            f"{experiment.subject} is at version {experiment.row_version}; you saw {expects}",
+            extra={"row_version": experiment.row_version, "expected": expects},
+        )
     request = analysis_request(experiment, environment=environment, until=as_of or at)
     return evidence_services.run_analysis(request=request, actor=actor, at=at)
 

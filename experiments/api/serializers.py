@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework import serializers
 
 from controlplane.core.api.records import RecordRead, StrictSerializer
-from controlplane.evidence.models import Analysis
 
 
 class ExperimentRead(RecordRead):
@@ -44,14 +43,7 @@ class Ramp(StrictSerializer):
 
 
 class Analyse(StrictSerializer):
-    environment = serializers.CharField(max_length=64)
+    """Where to analyse, and to which moment; now unless named."""
+
+    environment = serializers.CharField(max_length=64, required=False, default="production")
     as_of = serializers.DateTimeField(required=False, allow_null=True, default=None)
-
-
-class AnalysisRead(serializers.ModelSerializer[Analysis]):
-    class Meta:
-        model = Analysis
-        fields = [
-            "id", "subject", "environment", "as_of", "method", "version", "seed", "alpha", "inputs_digest", "lake_version",
-            "created_at", "created_by", "sql", "result",
-        ]  # fmt: skip

@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from controlplane.core.api.records import IF_MATCH, InEnvironment, RecordViewSet, expected_version
 from controlplane.core.errors import NotFound
 from controlplane.evidence import selectors as evidence
+from controlplane.evidence.api.serializers import AnalysisRead
 from experiments import services
-from experiments.api.serializers import Analyse, AnalysisRead, ExperimentRead, Ramp, Stop
+from experiments.api.serializers import Analyse, ExperimentRead, Ramp, Stop
 from experiments.models import Experiment
 
 
@@ -57,15 +58,15 @@ class ExperimentViewSet(RecordViewSet):
         """Enrol and treat nobody any more in an environment."""
         return self._do(request, key, Stop(data=request.data), services.stop_experiment)
 
-    @extend_schema(request=Analyse, responses={201: AnalysisRead})
+    @extend_schema(request=Analyse, responses={201: AnalysisRead}, parameters=[IF_MATCH])
     @action(detail=True, methods=["post"])
     def analyse(self, request: Request, key: str) -> Response:
         """Analyse the newest phase from the lake as it is now, and keep the result."""
-        experiment = self.record(key)
+        experiment, expects = self.record(key), expected_version(request)
         body = Analyse(data=request.data)
         body.is_valid(raise_exception=True)
         made = services.analyse_experiment(
-            experiment, **body.validated_data, actor=self.actor, at=datetime.now(UTC)
+            experiment, **body.validated_data, actor=self.actor, at=datetime.now(UTC), expects=expects
         )
         return Response(AnalysisRead(made).data, status=201)
 
