@@ -77,6 +77,7 @@ def test_installation__whole_life__loses_nothing_and_leaves_nothing(where: Place
     assert eventually(is_back, seconds=120)
     assert answers(health_url("127.0.0.1", web))
 
+    _manage(where, "publish")
     saved = where.var_dir.parent / "saved.tar"
     heads = [line for line in _manage(where, "backup", str(saved)).splitlines() if line.startswith("head of")]
     process.send_signal(signal.SIGTERM)
