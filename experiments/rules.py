@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from controlplane.core.contents import Content, utc
-from controlplane.core.records import KEY_PATTERN
+from controlplane.core.naming import KEY_PATTERN
 
 WHOLE: Final = 10_000
 """Weights and coverage are integers in 1/10,000."""

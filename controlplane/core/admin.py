@@ -229,7 +229,7 @@ class TokenAdmin(OperationPages):
         token = self.get_object(request, object_id)
         if token is None or not self.has_view_permission(request):
             raise Http404
-        form = forms.Form(request.POST or None)
+        form = forms.Form(request.POST if request.method == "POST" else None)
         if request.method == "POST":
             actor, now = actor_of(request), datetime.now(UTC)
             try:

@@ -15,8 +15,9 @@ from django.utils.module_loading import import_string
 
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput
+from controlplane.core.naming import KEY_PATTERN
 from controlplane.core.operations import operation
-from controlplane.core.records import KEY_PATTERN, Record
+from controlplane.core.records import Record
 
 R = TypeVar("R", bound=Record)
 Judge = Callable[[Mapping[str, Any]], dict[str, Any]]

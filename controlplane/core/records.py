@@ -11,8 +11,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from controlplane.core.canonical import digest
+from controlplane.core.naming import KEY_PATTERN
 
-KEY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$|^[a-z0-9]$"
 valid_key = RegexValidator(
     KEY_PATTERN,
     "Use 1 to 64 lower-case letters, digits, dots, dashes or underscores, beginning and ending with a letter or digit.",

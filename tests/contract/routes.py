@@ -53,7 +53,7 @@ def _methods(callback: Any) -> list[str]:
     """HTTP methods a REST view answers; none for a view that is not REST."""
     actions = getattr(callback, "actions", None)
     if actions:
-        return [method.upper() for method in actions]
+        return [method.upper() for method in actions if method != "head"]
     view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
     if view is None or not issubclass(view, APIView):
         return []

@@ -52,7 +52,8 @@ def test_openapi__as_committed__equals_what_the_code_serves() -> None:
 def test_openapi__every_route_of_the_url_configuration__is_in_it() -> None:
     paths = generated()["paths"]
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    served = {(route.method, route.path) for route in api_routes() if route.path != "/api/v1/openapi.json"}
+    served = {(route.method, route.path.replace("{pk}", "{id}")) for route in api_routes()}
+    served.discard(("GET", "/api/v1/openapi.json"))
 
     assert len(served) > 20
     assert served - described == set()

@@ -9,8 +9,8 @@ from controlplane.catalog.models import Environment
 from controlplane.catalog.models.environments import COLOUR_PATTERN
 from controlplane.core.actors import Actor
 from controlplane.core.errors import FieldError, InvalidInput
+from controlplane.core.naming import KEY_PATTERN
 from controlplane.core.operations import operation
-from controlplane.core.records import KEY_PATTERN
 from controlplane.core.registry import register
 
 

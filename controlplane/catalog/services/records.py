@@ -13,8 +13,9 @@ from controlplane.catalog.rules.contents import audience_content, surface_conten
 from controlplane.catalog.services.conditions import check_condition
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput
+from controlplane.core.naming import KEY_PATTERN
 from controlplane.core.operations import operation
-from controlplane.core.records import KEY_PATTERN, Record
+from controlplane.core.records import Record
 from controlplane.core.registry import register
 
 R = TypeVar("R", Surface, Audience)
