@@ -76,6 +76,7 @@ def test_catalogue__names_a_code_nobody_raises__is_stale() -> None:
         "error",
         "not_authenticated",
         "method_not_allowed",
+        "body_too_large",
     }
     raised |= {"precondition_required", "throttled", "unsupported_media_type", "not_acceptable", "internal"}
     raised |= {"body_too_large"}
