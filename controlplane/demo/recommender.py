@@ -1,5 +1,6 @@
 """The shop's own recommender: it retrieves candidates, and one of two rankers scores them."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,14 +9,16 @@ from controlplane.demo.catalogue import CATEGORIES, Item
 
 CANDIDATES = 40
 FROM_FAVOURITES = 24
+POPULAR = 60  # the rest come from the most popular items, by chance
 RANKERS = ("popularity", "personal")
 
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """How much a shopper likes each category, in [0, 1]."""
+    """How much a shopper likes each category, in [0, 1]; ``chance`` decides which popular items are retrieved."""
 
     affinity: Mapping[str, float]
+    chance: int
 
     @property
     def favourites(self) -> tuple[str, str]:
@@ -31,7 +34,7 @@ class Recommender:
         self._by_category = {
             category: tuple(item for item in items if item.category == category) for category in CATEGORIES
         }
-        self._popular = tuple(items)
+        self._popular = tuple(items[:POPULAR])
 
     def candidates(self, taste: Taste, *, ranker: str) -> tuple[Candidate, ...]:
         """Forty candidates with the scores of the ranker an arm asked for; an unknown one means popularity."""
@@ -47,7 +50,7 @@ class Recommender:
         chosen = {
             item.id: item for item in (*self._by_category[first][:half], *self._by_category[second][:half])
         }
-        for item in self._popular:
+        for item in random.Random(taste.chance).sample(self._popular, CANDIDATES):
             if len(chosen) == CANDIDATES:
                 break
             chosen.setdefault(item.id, item)

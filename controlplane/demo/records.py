@@ -11,7 +11,7 @@ SURFACE = "home-feed"
 SLOTS = 10
 TOXICITY_LIMIT = 0.8
 BOOST_FACTOR = 1.6
-BOOSTED_RANKS = range(30, 42)  # popular enough to be retrieved, not popular enough to be shown unaided
+BOOSTED_RANKS = range(20, 26)  # popular enough to be retrieved, seldom popular enough to be shown unaided
 PINNED_RANK = 60
 PIN_POSITION = 3
 KILLED_RANK = 0  # the most popular item of all
@@ -27,6 +27,7 @@ class Names:
     pin: str
     guardrail: str
     kill_switch: str
+    token: str
 
     @classmethod
     def of_run(cls, number: int) -> "Names":
@@ -39,6 +40,13 @@ class Names:
             pin=f"editors-pick{suffix}",
             guardrail=f"toxicity-block{suffix}",
             kill_switch=f"recalled-item{suffix}",
+            token=f"demo-shop{suffix}",
+        )
+
+    def of_records(self) -> frozenset[str]:
+        """The keys of its records."""
+        return frozenset(
+            {self.token, self.experiment, self.boost, self.pin, self.guardrail, self.kill_switch}
         )
 
 
@@ -61,6 +69,16 @@ class Picks:
             toxic=tuple(item.id for item in items if item.toxicity >= TOXICITY_LIMIT),
             killed=clean[KILLED_RANK],
         )
+
+
+def token(names: Names) -> dict[str, Any]:
+    """For the shop: read the ruleset, write events. Its text is shown once, so each run makes one."""
+    return {
+        "key": names.token,
+        "name": "The demo's shop",
+        "scopes": ["ruleset:read", "events:write"],
+        "environment": ENVIRONMENT,
+    }
 
 
 def surface(key: str, kind: str, *, slots: int, fallback: Sequence[str]) -> dict[str, Any]:
@@ -168,7 +186,6 @@ def _override(kind: str, items: Sequence[str], reason: str, *, until: str, **mor
         "surfaces": [SURFACE],
         "items": list(items),
         "condition": None,
-        "when": {"condition": None, "audience": None},
         "windows": [[None, until]],
         "priority": 0,
         "reason": reason,

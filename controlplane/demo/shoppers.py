@@ -51,7 +51,7 @@ def arrivals(*, seed: int, run: str, name: str, number: int) -> Iterator[Shopper
             user=f"{run}-{name}-{index:06d}",
             session=f"{run}-{name}-{index:06d}-1",
             country=rng.choice(COUNTRIES),
-            taste=Taste(affinity),
+            taste=Taste(affinity, chance=rng.getrandbits(32)),
         )
 
 

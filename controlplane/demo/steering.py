@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_SHOPPERS = 12_000
+DEFAULT_SHOPPERS = 9_000
 FEWEST_SHOPPERS = 200
 
 

@@ -58,13 +58,11 @@ class Story:
         steering: Steering,
         *,
         places: Places,
-        serving_token: str,
         say: Callable[[str], None],
     ) -> None:
         self._control = control
         self._steering = steering
         self._places = places
-        self._token = serving_token
         self._say = say
         self._items: tuple[Item, ...] = make_catalogue(steering.seed)
         self._picks = Picks.of(self._items)
@@ -73,10 +71,11 @@ class Story:
     def tell(self) -> Told:
         """Everything, in order. Raises `Refused`, TimeoutError."""
         names = self._prepare()
+        token = str(self._control.create("operator", "tokens", records.token(names))["token"])
         self._catalogue()
         client = Client(
             self._places.serve,
-            self._token,
+            token,
             cache_dir=self._places.cache,
             environment=ENVIRONMENT,
             poll_seconds=0.5,
@@ -108,11 +107,20 @@ class Story:
     # People at work
 
     def _prepare(self) -> Names:
-        earlier = [key for key in self._control.keys("analyst", "experiments") if key.startswith("ranker-v2")]
-        names = Names.of_run(len(earlier) + 1)
-        for number in range(1, len(earlier) + 1):
+        """Names that nothing has yet; what earlier runs left live on this data folder is ended."""
+        kinds = (
+            ("operator", "tokens"),
+            ("analyst", "experiments"),
+            ("merchandiser", "overrides"),
+            ("compliance", "guardrails"),
+            ("compliance", "kill-switches"),
+        )
+        taken = {key for role, kind in kinds for key in self._control.keys(role, kind)}
+        number = 1
+        while taken & Names.of_run(number).of_records():
             self._put_away(Names.of_run(number))
-        return names
+            number += 1
+        return Names.of_run(number)
 
     def _put_away(self, names: Names) -> None:
         """End what an earlier run left live on the same data folder."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from controlplane.demo.accounts import read_accounts
-from controlplane.demo.control import ControlPlane
+from controlplane.demo.control import ControlPlane, Refused
 from controlplane.demo.data import run_on_data
 from controlplane.demo.run import run_demo
 from controlplane.demo.steering import Missteered, Steering, read_steering
@@ -54,7 +55,10 @@ class Command(BaseCommand):
             passwords = read_accounts(Path(where.var_dir) / "demo" / "accounts.json", create=_create_people)
             connections.close_all()
             addresses = _addresses(os.environ, Path(where.var_dir))
-            self._run(steering, addresses, passwords)
+            try:
+                self._run(steering, addresses, passwords)
+            except (Refused, TimeoutError, PermissionError, FileNotFoundError) as error:
+                raise CommandError(str(error)) from error
             self._say(f"done after {time.monotonic() - began:.0f} s")
             if steering.once:
                 return
@@ -66,6 +70,7 @@ class Command(BaseCommand):
             supervisor.wait()
 
     def _run(self, steering: Steering, addresses: Places, passwords: Mapping[str, str]) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         with ControlPlane(addresses.web, passwords) as control:
             if steering.data is not None:
                 run_on_data(steering.data, control, import_logs=_import_logs, say=self._say)
