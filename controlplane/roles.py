@@ -8,8 +8,8 @@ _VIEW: Final = frozenset({"*.view"})
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _VIEW,
-    "merchandiser": _VIEW | {"overrides.*", "catalog.save_audience", "catalog.create_audience"},
-    "analyst": _VIEW | {"experiments.*", "evidence.*", "catalog.save_audience", "catalog.create_audience"},
+    "merchandiser": _VIEW | {"overrides.*", "catalog.*_audience"},
+    "analyst": _VIEW | {"experiments.*", "evidence.*", "catalog.*_audience"},
     "compliance": _VIEW | {"guardrails.*", "events.request_erasure", "core.view_audit", "core.view_security"},
     "approver": _VIEW | {"approvals.*"},
     "operator": _VIEW
@@ -33,6 +33,18 @@ SYSTEM_ACTORS: Final[dict[str, frozenset[str]]] = {
             "core.grant_role",
             "core.create_token",
             "events.import_events",
+        }
+    ),
+    "importer": frozenset(
+        {
+            "catalog.create_surface",
+            "catalog.publish_surface",
+            "catalog.upsert_items",
+            "evidence.create_metric",
+            "evidence.import_summaries",
+            "evidence.run_analysis",
+            "events.import_events",
+            "experiments.import_experiment",
         }
     ),
     "beat": frozenset(

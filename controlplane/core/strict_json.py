@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 MAX_DEPTH: Final = 40
+_INFINITE: Final = float("inf")
 _NAME_TOKEN = re.compile(rb'"\s*:')
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
@@ -30,22 +31,26 @@ def _check(value: Any, depth: int = 0) -> int:
     """How many names the value's objects have together. Raises ValueError on what cannot be stored."""
     if depth > MAX_DEPTH:
         raise ValueError(f"the document is nested deeper than {MAX_DEPTH} levels")
-    names = 0
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         _check_text(value)
-    elif isinstance(value, dict):
+    elif kind is dict:
         names = len(value)
         for name, inner in value.items():
             _check_text(name)
-            names += _check(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            names += _check(inner, depth + 1)
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+            # Text is most of what there is: it is looked at here, without another call.
+            if type(inner) is not str:
+                names += _check(inner, depth + 1)
+            elif "\x00" in inner or not inner.isascii():
+                _check_text(inner)
+        return names
+    elif kind is list:
+        return sum(_check(inner, depth + 1) for inner in value)
+    elif kind is float and value in (_INFINITE, -_INFINITE):
         raise ValueError("a number is too large")
-    elif isinstance(value, int) and abs(value) >= 2**63:
+    elif kind is int and abs(value) >= 2**63:
         raise ValueError("an integer is beyond 64 bits")
-    return names
+    return 0
 
 
 def _check_text(value: str) -> None:

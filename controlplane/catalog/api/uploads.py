@@ -6,14 +6,21 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
 
-from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from controlplane.core.api.problems import BodyTooLarge
+from controlplane.core.errors import FieldError, InvalidInput
 
 MAX_SENT: Final = 64 * 2**20
 MAX_UNPACKED: Final = 256 * 2**20
 _CHUNK: Final = 2**18
+
+
+def unreadable(why: str) -> InvalidInput:
+    """The refusal of a body that cannot be read as a whole."""
+    remedy = "Send one JSON object per line, plain or gzipped as one stream."
+    return InvalidInput(f"The body cannot be read: {why}.", errors=[FieldError("", why, remedy)])
 
 
 class NdjsonParser(BaseParser):
@@ -58,10 +65,10 @@ def _unpack(body: bytes) -> Iterator[bytes]:
             try:
                 chunk = member.decompress(rest, _CHUNK)
             except zlib.error as error:
-                raise ParseError(f"The body is not gzip: {error}.") from error
+                raise unreadable(f"it is not gzip ({error})") from error
             rest = member.unconsumed_tail
             if not chunk and not rest and not member.eof:
-                raise ParseError("The body is cut off in the midst of the gzip stream.")
+                raise unreadable("it is cut off in the midst of the gzip stream")
             total += len(chunk)
             yield chunk
             if total > MAX_UNPACKED:

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,7 +27,7 @@ from controlplane.catalog.api.serializers import (
     ItemRead,
     UploadAnswer,
 )
-from controlplane.catalog.api.uploads import JsonLinesParser, NdjsonParser, lines
+from controlplane.catalog.api.uploads import JsonLinesParser, NdjsonParser, lines, unreadable
 from controlplane.catalog.models import Attribute, Audience, Environment, Item, Surface
 from controlplane.catalog.services.items import LineReport, UploadReport
 from controlplane.core.api.authentication import actor_of
@@ -187,7 +187,7 @@ class ItemViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         """Create and update items, one JSON object per line. Fields a line does not name stay as they are."""
         body = request.data if isinstance(request.data, bytes) else b""
         if not body:
-            raise ParseError("The body is empty; send one JSON object per line.")
+            raise unreadable("it is empty")
         report = UploadReport()
         given = lines(body, encoding=request.headers.get("Content-Encoding", ""))
         for batch in services.upsert_items(given, actor=actor_of(request), at=datetime.now(UTC)):

@@ -28,6 +28,8 @@ class Observed:
     def note(self, value: Any) -> None:
         """Count one sight of the attribute, and keep the value if there is room and it is short and simple."""
         self.count += 1
+        if len(self.examples) >= MAX_EXAMPLES:
+            return
         for one in value if isinstance(value, list) else (value,):
             if len(self.examples) >= MAX_EXAMPLES:
                 return

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from controlplane.core.api.problems import BodyTooLarge
+from controlplane.core.errors import FieldError, InvalidInput
 from controlplane.core.strict_json import MAX_DEPTH, parse_json
 
 __all__ = ["MAX_DEPTH", "StrictJSONParser", "parse_json"]
@@ -28,4 +28,9 @@ class StrictJSONParser(BaseParser):
         try:
             return parse_json(body)
         except ValueError as error:
-            raise ParseError(str(error)) from error
+            raise InvalidInput(
+                f"The body cannot be read: {error}.",
+                errors=[
+                    FieldError("", str(error), "Send one JSON document in UTF-8, every name once, no NaN.")
+                ],
+            ) from error
