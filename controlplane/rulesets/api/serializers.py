@@ -19,7 +19,7 @@ class RevisionRead(serializers.ModelSerializer[Revision]):
 class FragmentRead(serializers.Serializer[Any]):
     """Which fragment of a source the revision was linked from."""
 
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field named as people say it
     digest = serializers.CharField(source="fragment_id")
     standing = serializers.ChoiceField(choices=["current", "stale", "held"])
 
