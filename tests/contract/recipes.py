@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from controlplane.catalog import services as catalog
+from controlplane.rulesets import services as rulesets
 from governance.guardrails import services as guardrails
 from overrides import services as overrides
 from tests.contract.routes import Route
-from tests.contract.worlds import World
+from tests.contract.worlds import ADMIN, World
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,31 @@ def record_routes(
             f"{app}.withdraw_{kind}", withdrawn, needs_approval=guarded
         ),
     }
+
+
+def _experiment(world: World) -> Call:
+    world.metric("purchase")
+    return Call(body=world.identity("experiment"))
+
+
+def _hold(world: World) -> Call:
+    standing = world.hold()
+    rulesets.release_hold(hold=standing, actor=ADMIN, at=world.at)
+    revision = world.revision()
+    return Call(
+        body={
+            "environment": revision.environment,
+            "from_revision": revision.number,
+            "sources": ["overrides"],
+            "reason": "wrong prices",
+            "expires_at": (world.at + timedelta(days=1)).isoformat(),
+        }
+    )
+
+
+def _release(world: World) -> Call:
+    hold = world.hold()
+    return Call(parameters={"pk": str(hold.pk)}, if_match=hold.row_version)
 
 
 def _switch(world: World) -> Call:
@@ -130,6 +157,40 @@ RECIPES: dict[Route, Recipe] = {
     Route("POST", "/api/v1/kill-switches/{key}/release"): Recipe(
         "guardrails.release_kill_switch", lambda world: on(world.kill_switch()), needs_approval=True
     ),
+}
+
+RECIPES |= {
+    Route("POST", "/api/v1/metrics"): Recipe(
+        "evidence.create_metric",
+        lambda world: Call(body={**world.identity("metric"), "environment": world.production()}),
+    ),
+    Route("PATCH", "/api/v1/metrics/{key}"): Recipe(
+        "evidence.save_metric",
+        lambda world: on(world.metric(), {"title": "Renamed", "environment": world.production()}),
+    ),
+    Route("POST", "/api/v1/experiments"): Recipe("experiments.create_experiment", _experiment),
+    Route("PATCH", "/api/v1/experiments/{key}"): Recipe(
+        "experiments.save_experiment", lambda world: on(world.experiment(), {"title": "Renamed"})
+    ),
+    Route("POST", "/api/v1/experiments/{key}/start"): Recipe(
+        "experiments.start_experiment",
+        lambda world: on(world.experiment(), {"environment": world.production()}),
+    ),
+    Route("POST", "/api/v1/experiments/{key}/ramp"): Recipe(
+        "experiments.ramp_experiment",
+        lambda world: on(world.running(), {"environment": world.production(), "coverage": 9000}),
+    ),
+    Route("POST", "/api/v1/experiments/{key}/stop"): Recipe(
+        "experiments.stop_experiment", lambda world: on(world.running(), {"environment": world.production()})
+    ),
+    Route("POST", "/api/v1/experiments/{key}/analyse"): Recipe(
+        "evidence.run_analysis", lambda world: on(world.running(), {"environment": world.production()})
+    ),
+    Route("POST", "/api/v1/rulesets/{environment}/publish"): Recipe(
+        "rulesets.publish", lambda world: Call(parameters={"environment": world.production()})
+    ),
+    Route("POST", "/api/v1/holds"): Recipe("rulesets.set_hold", _hold),
+    Route("POST", "/api/v1/holds/{pk}/release"): Recipe("rulesets.release_hold", _release),
 }
 
 # Routes that write no record: they take data in or answer without keeping anything, and leave no audit event.

@@ -71,7 +71,9 @@ def test_route__nobody_signed_in__is_turned_away(route: Route, world: World) -> 
     assert untouched(changes) == []
 
 
-@pytest.mark.parametrize("route", [route for route in KNOWN if "{key}" in route.path], ids=str)
+@pytest.mark.parametrize(
+    "route", [route for route in KNOWN if "{key}" in route.path or "{pk}" in route.path], ids=str
+)
 def test_route__on_a_record__needs_the_version_seen(route: Route, world: World, person: Persona) -> None:
     recipe = RECIPES[route]
     admin = person("admin")

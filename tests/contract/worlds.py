@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,12 @@ from controlplane.catalog.models import Attribute, Audience, Environment, Surfac
 from controlplane.core import services as core
 from controlplane.core.actors import Actor
 from controlplane.core.models import ApiToken
+from controlplane.evidence import services as evidence
+from controlplane.evidence.models import Metric
+from controlplane.rulesets import services as rulesets
+from controlplane.rulesets.models import Hold, Revision
+from experiments import services as experiments
+from experiments.models import Experiment
 from governance.guardrails import services as guardrails
 from governance.guardrails.models import Guardrail, KillSwitch
 from overrides import services as overrides
@@ -25,6 +31,18 @@ CONTENTS: Mapping[str, Mapping[str, Any]] = {
     "surface": {"kind": "home-feed", "slots": 6},
     "audience": {"condition": {"surface": "home-feed"}},
     "override": {"type": "boost", "condition": {"available": True}, "factor": 1.5, "reason": "launch"},
+    "metric": {
+        "kind": "proportion",
+        "event_type": "conversion",
+        "name": "purchase",
+        "aggregation": "any",
+        "window_hours": None,
+    },
+    "experiment": {
+        "arms": [{"key": "control", "weight": 5000}, {"key": "treatment", "weight": 5000}],
+        "coverage": 5000,
+        "primary_metric": "purchase",
+    },
     "guardrail": {"action": "block", "signal": "toxicity", "threshold": 0.8, "reason": "policy 4"},
 }
 
@@ -79,6 +97,37 @@ class World:
 
     def guardrail(self) -> Guardrail:
         return guardrails.create_guardrail(**self.identity("guardrail"), **self._by())
+
+    def metric(self, key: str = "") -> Metric:
+        """A metric in use in production; the same one when it is asked for by key again."""
+        found = Metric.objects.filter(key=key).first()
+        identity = self.identity("metric")
+        return found or evidence.create_metric(
+            **{**identity, "key": key or identity["key"]}, environment=self.production(), **self._by()
+        )
+
+    def experiment(self) -> Experiment:
+        self.metric("purchase")
+        return experiments.create_experiment(**self.identity("experiment"), **self._by())
+
+    def running(self) -> Experiment:
+        return self.live(self.experiment(), experiments.start_experiment)
+
+    def revision(self) -> Revision:
+        """A published revision with something in it that can be held."""
+        self.live(self.override(), overrides.publish_override)
+        published = rulesets.publish_by_hand(environment=self.production(), **self._by())
+        return Revision.objects.get(environment=published.environment, number=published.revision)
+
+    def hold(self) -> Hold:
+        for standing in Hold.objects.filter(released_at=None):
+            rulesets.release_hold(hold=standing, **self._by())
+        revision = self.revision()
+        hold, _ = rulesets.set_hold(
+            environment=revision.environment, from_revision=revision.number, sources=["overrides"],
+            reason="wrong prices", expires_at=self.at + timedelta(days=1), **self._by(),
+        )  # fmt: skip
+        return hold
 
     def live(self, record: Any, publish: Callable[..., Any]) -> Any:
         """The record, live in production."""
