@@ -221,6 +221,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "EnvironmentKind": "controlplane.catalog.models.environments.Environment.Kind",
         "TokenKind": "controlplane.core.models.access.ApiToken.Kind",
+        "KillSwitchKind": "governance.guardrails.models.KillSwitch.Kind",
     },
 }
 
