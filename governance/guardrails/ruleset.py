@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from controlplane.core.fragments import EVERY_SURFACE, SHARED, Entry, Fragment, surface_section
-from governance.guardrails.models import GuardrailPointer, KillSwitch
+from controlplane.core.fragments import EVERY_SURFACE, Entry, Fragment, surface_section
+from governance.guardrails import switches
+from governance.guardrails.models import GuardrailPointer
 
-KILL_SWITCHES: Final = "kill_switches"
 _ALWAYS: Final = ("action", "signal", "op", "threshold", "missing", "condition", "windows", "status")
 _OF_ACTION: Final = ("factor", "min_age", "regions")
 
@@ -41,24 +41,4 @@ def _entries(pointer: GuardrailPointer) -> Iterator[Entry]:
 
 def kill_switch_fragment(environment: str, at: datetime) -> Fragment:
     """Every switch that stands thrown in the environment."""
-    thrown = KillSwitch.objects.filter(environment=environment, released_at__isnull=True).order_by("key")
-    return Fragment(
-        KILL_SWITCHES,
-        [
-            Entry(
-                section=SHARED,
-                kind="kill_switches",
-                key=switch.key,
-                body={
-                    "key": switch.key,
-                    "version": switch.row_version,
-                    "kind": switch.kind,
-                    "items": list(switch.items),
-                    "rule": switch.rule or None,
-                    "surfaces": list(switch.surfaces),
-                    "reason": switch.reason,
-                },
-            )
-            for switch in thrown
-        ],
-    )
+    return switches.fragment(environment, at)

@@ -19,9 +19,8 @@ from controlplane.core.operations import operation
 from controlplane.core.record_operations import check_environment
 from controlplane.core.registry import register
 from controlplane.rulesets import services as rulesets
-from governance.guardrails import rules
+from governance.guardrails import rules, switches
 from governance.guardrails.models import Guardrail, KillSwitch
-from governance.guardrails.ruleset import kill_switch_fragment
 
 
 @register("guardrails.create_guardrail", title="Create a guardrail")
@@ -133,7 +132,7 @@ def throw_kill_switch(
             )
         )
         published = rulesets.publish_switch(
-            kill_switch_fragment(environment, at),
+            switches.fragment(environment, at),
             environment=environment,
             cause=f"kill switch {key}: {whole['reason']}",
             at=at,
