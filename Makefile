@@ -29,7 +29,7 @@ test-slow: dev ## the tests that take more than a minute each
 	@$(PY) -m pytest -m "slow and not data" $(ARGS)
 test-data: dev ## the published data sets against direct computation: make test-data DATA=dir
 	@test -n "$(DATA)" || { echo 'say where the data sets are: make test-data DATA=dir'; exit 2; }
-	@DATA="$(abspath $(DATA))" $(PY) -m pytest -m data -p no:randomly $(ARGS)
+	@DATA="$(abspath $(DATA))" $(PY) -m pytest tests/data -m data -p no:randomly -o enable_assertion_pass_hook=true $(ARGS)
 
 format: dev ## write the code the way `make check` wants it
 	@$(PY) -m ruff format .

@@ -20,7 +20,10 @@ POLICIES: Final = ("random", "bts")
 CAMPAIGNS: Final = ("all", "men", "women")
 FILES: Final = tuple((policy, campaign) for policy in POLICIES for campaign in CAMPAIGNS)
 COLUMNS: Final = ("", "timestamp", "item_id", "position", "click", "propensity_score")
-UNIT_NOTE: Final = "The unit is one row of the published log, not a visitor: rows may share a visitor, so the intervals may be too narrow."
+UNIT_NOTE: Final = (
+    "The unit is one row of the published log, not a visitor: "
+    "rows may share a visitor, so intervals may be too narrow."
+)
 METRIC: Final = "open-bandit-click"
 
 
