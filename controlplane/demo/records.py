@@ -19,9 +19,14 @@ KILLED_RANK = 0  # the most popular item of all
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Keys of one run; a second run on the same data folder gets a suffix, so that nothing is overwritten."""
+    """Keys of one run. A later run on the same data folder gets a suffix and a surface of its own.
+
+    So nothing is overwritten, and guardrails and kill switches of earlier runs, which one person alone cannot take
+    back, do not reach into it.
+    """
 
     run: str
+    surface: str
     experiment: str
     boost: str
     pin: str
@@ -35,6 +40,7 @@ class Names:
         suffix = "" if number == 1 else f"-{number}"
         return cls(
             run=f"r{number}",
+            surface=f"{SURFACE}{suffix}",
             experiment=f"ranker-v2{suffix}",
             boost=f"autumn-boost{suffix}",
             pin=f"editors-pick{suffix}",
@@ -153,7 +159,7 @@ def experiment(names: Names, *, shoppers: int) -> dict[str, Any]:
         "title": "Personal ranker on the home feed (synthetic shoppers)",
         "content": {
             "hypothesis": "Ranking by taste as well as popularity makes more shoppers add to the cart.",
-            "surfaces": [SURFACE],
+            "surfaces": [names.surface],
             "hash_attribute": "user",
             "arms": [
                 {
@@ -180,10 +186,12 @@ def experiment(names: Names, *, shoppers: int) -> dict[str, Any]:
     }
 
 
-def _override(kind: str, items: Sequence[str], reason: str, *, until: str, **more: Any) -> dict[str, Any]:
+def _override(
+    names: Names, kind: str, items: Sequence[str], reason: str, *, until: str, **more: Any
+) -> dict[str, Any]:
     return {
         "type": kind,
-        "surfaces": [SURFACE],
+        "surfaces": [names.surface],
         "items": list(items),
         "condition": None,
         "windows": [[None, until]],
@@ -196,18 +204,18 @@ def _override(kind: str, items: Sequence[str], reason: str, *, until: str, **mor
 
 def boost(names: Names, picks: Picks, *, until: str) -> dict[str, Any]:
     """The autumn range moves up until a UTC instant."""
-    content = _override("boost", picks.boosted, "Autumn campaign", until=until, factor=BOOST_FACTOR)
+    content = _override(names, "boost", picks.boosted, "Autumn campaign", until=until, factor=BOOST_FACTOR)
     return {"key": names.boost, "title": "Autumn range moves up", "content": content}
 
 
 def pin(names: Names, picks: Picks, *, until: str) -> dict[str, Any]:
     """One item has a fixed place until a UTC instant."""
-    content = _override("pin", [picks.pinned], "Editors' pick", until=until, position=PIN_POSITION)
+    content = _override(names, "pin", [picks.pinned], "Editors' pick", until=until, position=PIN_POSITION)
     return {"key": names.pin, "title": "Editors' pick", "content": content}
 
 
 def guardrail(names: Names) -> dict[str, Any]:
-    """Items with toxic text are not shown anywhere."""
+    """Items with toxic text are not shown."""
     return {
         "key": names.guardrail,
         "title": "No toxic item texts",
@@ -217,7 +225,7 @@ def guardrail(names: Names) -> dict[str, Any]:
             "op": ">=",
             "threshold": TOXICITY_LIMIT,
             "missing": "skip",
-            "surfaces": [],
+            "surfaces": [names.surface],
             "condition": None,
             "reason": "Policy on harmful text",
             "status": "live",
@@ -232,7 +240,7 @@ def kill_switch(names: Names, picks: Picks) -> dict[str, Any]:
         "kind": "block_items",
         "items": [picks.killed],
         "rule": None,
-        "surfaces": [],
+        "surfaces": [names.surface],
         "reason": "Recalled by its maker",
         "environment": ENVIRONMENT,
     }

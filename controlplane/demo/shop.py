@@ -8,7 +8,7 @@ from typing import Any
 from controlplane.client import Client, Decision, Request
 from controlplane.demo.catalogue import Item
 from controlplane.demo.recommender import RANKERS, Recommender
-from controlplane.demo.records import SLOTS, SURFACE
+from controlplane.demo.records import SLOTS
 from controlplane.demo.shoppers import Behaviour, LossyHost, Outcome, Shopper
 from controlplane.demo.slates import SlateWatch
 
@@ -26,6 +26,7 @@ class Shop:
     host: LossyHost
     watch: SlateWatch
     run: str
+    surface: str
     experiment: str
     tracked: Counter[str] = field(default_factory=Counter)
     revisions: Counter[int] = field(default_factory=Counter)
@@ -42,7 +43,7 @@ class Shop:
         context = {"country": shopper.country}
         arm, ranker = self._arm(units, context)
         candidates = self._recommender.candidates(shopper.taste, ranker=ranker)
-        request = self.client.request(SURFACE, units, context, candidates, slots=SLOTS)
+        request = self.client.request(self.surface, units, context, candidates, slots=SLOTS)
         decision = self.client.decide_request(request)
         outcome = self.behaviour.outcome(arm, slate=len(decision.slate))
         if self.host.loses(arm):
@@ -69,7 +70,7 @@ class Shop:
         return sum(self.client.track(event) for event in self.resend)
 
     def _arm(self, units: dict[str, str], context: dict[str, Any]) -> tuple[str | None, str]:
-        for assignment in self.client.assign(SURFACE, units, context):
+        for assignment in self.client.assign(self.surface, units, context):
             if assignment.experiment == self.experiment and assignment.arm is not None:
                 return assignment.arm, str(assignment.parameters.get("ranker", RANKERS[0]))
         return None, RANKERS[0]
@@ -88,7 +89,7 @@ class Shop:
             return
         item = decision.slate[outcome.clicked - 1].id
         common = {
-            "surface": SURFACE,
+            "surface": self.surface,
             "unit_ids": dict(request.unit_ids),
             "decision_id": decision.decision_id,
             "item_id": item,

@@ -15,7 +15,7 @@ from controlplane.demo import records
 from controlplane.demo.catalogue import Item, bulk_lines, make_catalogue
 from controlplane.demo.control import ControlPlane, wait_until
 from controlplane.demo.progress import progress
-from controlplane.demo.records import ENVIRONMENT, SURFACE, Names, Picks
+from controlplane.demo.records import ENVIRONMENT, Names, Picks
 from controlplane.demo.shop import Shop
 from controlplane.demo.shoppers import Behaviour, LossyHost, arrivals
 from controlplane.demo.slates import BASELINE, LIVE, SWITCHED, SlateWatch
@@ -72,7 +72,7 @@ class Story:
         """Everything, in order. Raises `Refused`, TimeoutError."""
         names = self._prepare()
         token = str(self._control.create("operator", "tokens", records.token(names))["token"])
-        self._catalogue()
+        self._catalogue(names)
         client = Client(
             self._places.serve,
             token,
@@ -123,26 +123,23 @@ class Story:
         return Names.of_run(number)
 
     def _put_away(self, names: Names) -> None:
-        """End what an earlier run left live on the same data folder."""
+        """End what an earlier run left running on its own surface, as far as one person may."""
         ends = (
             ("analyst", "experiments", names.experiment, "stop"),
             ("merchandiser", "overrides", names.boost, "withdraw"),
             ("merchandiser", "overrides", names.pin, "withdraw"),
-            ("compliance", "guardrails", names.guardrail, "withdraw"),
-            ("compliance", "kill-switches", names.kill_switch, "release"),
         )
         for role, kind, key, verb in ends:
             found = self._control.find(role, f"/{kind}/{key}")
-            if found is not None and is_live(found):
-                body = {} if verb == "release" else {"environment": ENVIRONMENT}
-                self._control.act(role, kind, key, verb, body)
+            if found is not None and found.get("live"):
+                self._control.act(role, kind, key, verb, {"environment": ENVIRONMENT})
 
-    def _catalogue(self) -> None:
+    def _catalogue(self, names: Names) -> None:
         answer = self._control.upload("operator", "/items/bulk", bulk_lines(self._items))
         self._say(f"operator: {len(self._items)} synthetic items upserted ({brief(answer)})")
         fallback = [item.id for item in self._items if item.toxicity < records.TOXICITY_LIMIT][:20]
         surfaces = (
-            records.surface(SURFACE, "home-feed", slots=records.SLOTS, fallback=fallback),
+            records.surface(names.surface, "home-feed", slots=records.SLOTS, fallback=fallback),
             records.surface("product-page", "product-page", slots=4, fallback=fallback[:8]),
         )
         for body in surfaces:
@@ -219,6 +216,7 @@ class Story:
             host=LossyHost(self._steering.split),
             watch=SlateWatch(groups),
             run=names.run,
+            surface=names.surface,
             experiment=names.experiment,
         )
         steering = self._steering
@@ -274,13 +272,6 @@ def stages(shoppers: int) -> tuple[int, int, int]:
     """
     switched = max(1, math.ceil(shoppers * SWITCHED_SHARE))
     return max(100, math.ceil(shoppers * BASELINE_SHARE)), shoppers - switched, switched
-
-
-def is_live(record: Mapping[str, Any]) -> bool:
-    """Whether a record of an earlier run still acts."""
-    return record.get("status") in {"running", "live", "published", "active", "thrown"} or bool(
-        record.get("live")
-    )
 
 
 def brief(answer: Mapping[str, Any]) -> str:

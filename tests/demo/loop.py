@@ -20,7 +20,8 @@ from controlplane.demo.steering import Steering
 from controlplane.demo.story import Told, stages
 from controlplane.demo.summary import make_summary
 from controlplane.events import lake
-from controlplane.events.schemas import Refusal, check_line, lake_row, live_rules
+from controlplane.events.schemas import check_line, lake_row, live_rules
+from controlplane.events.shapes import Refusal
 from controlplane.evidence.analysis import analyse
 from controlplane.evidence.documents import result_document
 from controlplane.evidence.plan import AnalysisRequest, Plan
@@ -112,7 +113,7 @@ def ruleset(items: tuple[Item, ...], *, revision: int, rules: bool, switch: bool
         if item.id in concerned
     }
     surface = {
-        "key": records.SURFACE,
+        "key": NAMES.surface,
         "kind": "home-feed",
         "slots": records.SLOTS,
         "fallback": [],
@@ -122,7 +123,7 @@ def ruleset(items: tuple[Item, ...], *, revision: int, rules: bool, switch: bool
     }
     sections = {
         "shared": {"audiences": {}, "experiments": [], "kill_switches": [kill] if switch else []},
-        f"surface:{records.SURFACE}": {
+        f"surface:{NAMES.surface}": {
             "surface": surface,
             "experiments": [experiment] if rules else [],
             "overrides": overrides if rules else [],
@@ -171,6 +172,7 @@ def _visits(peer: Peer, client: Client, items: tuple[Item, ...], steering: Steer
         host=LossyHost(steering.split),
         watch=SlateWatch(groups),
         run=NAMES.run,
+        surface=NAMES.surface,
         experiment=NAMES.experiment,
     )
     split = list(steering.split) if steering.split else None
@@ -197,7 +199,7 @@ def _visits(peer: Peer, client: Client, items: tuple[Item, ...], steering: Steer
 
 def _fill(lake_url: str, peer: Peer) -> None:
     at = datetime.now(UTC)
-    rules = live_rules("production", at=at, surfaces={records.SURFACE})
+    rules = live_rules("production", at=at, surfaces={NAMES.surface})
     rows = []
     for event in peer.events.values():
         verdict = check_line(encode(event), rules)
