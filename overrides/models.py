@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from controlplane.core import surfaces
 from controlplane.core.records import Record, RecordPointer, RecordVersion
 
 
@@ -13,9 +14,8 @@ class Override(Record):
     """A merchandiser's rule for one or more surfaces. Its content is described in `rules.py`."""
 
     def touched_surfaces(self) -> tuple[str, ...]:
-        """The surfaces of its newest version; none means every surface."""
-        newest = self.newest()
-        return tuple(newest.content["surfaces"]) if newest else ()
+        """The surfaces of its newest version and of those that are live; none means every surface."""
+        return surfaces.of_record(self)
 
 
 class OverrideVersion(RecordVersion):

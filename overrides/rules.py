@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import available_timezones
 
-from controlplane.core.contents import Content
+from controlplane.core.contents import Content, utc
 
 TYPES: Final = ("pin", "boost", "bury", "hide", "require")
 FIELDS: Final = (
@@ -21,6 +22,7 @@ FIELDS: Final = (
     "priority",
     "reason",
     "must_match_filters",
+    "time_zone",
 )
 MAX_ITEMS: Final = 1_000
 MAX_PINS: Final = 50
@@ -46,6 +48,7 @@ def check(content: Mapping[str, Any]) -> dict[str, Any]:
         "priority": given.whole("priority", least=-1_000, most=1_000, default=0),
         "reason": given.text("reason", most=500),
         "must_match_filters": given.flag("must_match_filters", default=True),
+        "time_zone": _time_zone(given),
     }
     _check_target(given, kind, items, condition)
     if kind == "pin" and not _expires(whole["windows"]):
@@ -74,6 +77,14 @@ def _factor(given: Content, kind: str) -> float | None:
     elif factor == 1.0:
         given.wrong("factor", "1 changes nothing", "Above 1 raises, below 1 lowers.")
     return factor
+
+
+def _time_zone(given: Content) -> str:
+    """The zone in which people wrote the windows and read them again; serving sees UTC only."""
+    name = given.text("time_zone", default="UTC", most=64)
+    if name not in available_timezones():
+        given.wrong("time_zone", f"{name!r} is no time zone", 'Choose one such as "Europe/Berlin".')
+    return name
 
 
 def _when(given: Content) -> dict[str, Any]:
@@ -113,6 +124,21 @@ def _expires(windows: list[list[str | None]]) -> bool:
 def is_temporary(content: Mapping[str, Any]) -> bool:
     """Whether the rule ends by itself, which wins ties against one that does not."""
     return _expires(content["windows"])
+
+
+def body(key: str, version: int, content: Mapping[str, Any], *, saved_at: datetime) -> dict[str, Any]:
+    """The rule as rulesets carry it (docs/contract.md, section 4)."""
+    return {
+        "key": key,
+        "version": version,
+        **{
+            name: content[name]
+            for name in ("type", "items", "condition", "when", "windows", "priority", "must_match_filters")
+        },
+        **{name: content[name] for name in ("position", "factor") if content[name] is not None},
+        "temporary": is_temporary(content),
+        "updated_at": utc(saved_at),
+    }
 
 
 def phase(content: Mapping[str, Any], *, at: datetime) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from controlplane.core.contents import utc
 from controlplane.core.fragments import EVERY_SURFACE, Entry, Fragment, Reference, surface_section
 from overrides import rules
 from overrides.models import OverridePointer
@@ -21,20 +20,9 @@ def fragment(environment: str, at: datetime) -> Fragment:
 
 def _entries(pointer: OverridePointer) -> Iterator[Entry]:
     content = pointer.version.content
-    body = {
-        "key": pointer.record.key,
-        "version": pointer.version.number,
-        "type": content["type"],
-        "items": content["items"],
-        "condition": content["condition"],
-        "when": content["when"],
-        "windows": content["windows"],
-        "priority": content["priority"],
-        "must_match_filters": content["must_match_filters"],
-        "temporary": rules.is_temporary(content),
-        "updated_at": utc(pointer.version.created_at),
-    }
-    body |= {name: content[name] for name in ("position", "factor") if content[name] is not None}
+    body = rules.body(
+        pointer.record.key, pointer.version.number, content, saved_at=pointer.version.created_at
+    )
     refs: list[Reference] = [("item", item) for item in content["items"]]
     if content["when"]["audience"]:
         refs.append(("audience", content["when"]["audience"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.catalog import selectors as catalog
 from controlplane.catalog.services.conditions import check_condition
-from controlplane.core import record_operations
+from controlplane.core import record_operations, surfaces
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput
 from controlplane.core.registry import register
@@ -30,7 +30,7 @@ def create_override(
     """A new override with its first version, live nowhere yet. Raises InvalidInput, or Conflict when the key is taken."""
     return record_operations.create(
         "overrides.create_override", Override, key=key, title=title, owner=owner, content=content, judge=judge,
-        actor=actor, at=at, note=note, surfaces=_surfaces(content),
+        actor=actor, at=at, note=note, surfaces=surfaces.named(content),
     )  # fmt: skip
 
 
@@ -47,12 +47,9 @@ def save_override(
     note: str = "",
 ) -> Override:
     """Add a version; what is live stays live until it is published. Raises InvalidInput."""
-    wanted = _surfaces(content) if content is not None else ()
-    present = override.touched_surfaces()
-    everywhere = (content is not None and not wanted) or not present
     return record_operations.save(
         "overrides.save_override", override, judge=judge, actor=actor, at=at, expects=expects, title=title, owner=owner,
-        content=content, note=note, surfaces=() if everywhere else {*present, *wanted},
+        content=content, note=note, surfaces=surfaces.of_save(override, content),
     )  # fmt: skip
 
 
@@ -71,6 +68,7 @@ def publish_override(
     def allowed(row: Override, chosen: Any) -> None:
         if rules.phase(chosen.content, at=at) == "expired":
             raise Conflict(f"{row.key} has only windows in the past; give it a later end first.")
+        surfaces.check_reach("overrides.publish_override", chosen.content, actor)
 
     return record_operations.publish(
         "overrides.publish_override", override, environment=environment, actor=actor, at=at, version=version,
@@ -120,8 +118,3 @@ def _missing(field: str, what: str, keys: Iterable[str]) -> list[FieldError]:
             f"Name an existing {what}, or add it first.",
         )
     ]
-
-
-def _surfaces(content: Mapping[str, Any]) -> tuple[str, ...]:
-    named = content.get("surfaces")
-    return tuple(one for one in named if isinstance(one, str)) if isinstance(named, list) else ()

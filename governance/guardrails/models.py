@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from controlplane.core import surfaces
 from controlplane.core.records import Record, RecordPointer, RecordVersion, valid_key
 
 
@@ -14,9 +15,8 @@ class Guardrail(Record):
     """A rule of the compliance team on which items may be recommended. Its content is described in `rules.py`."""
 
     def touched_surfaces(self) -> tuple[str, ...]:
-        """The surfaces of its newest version; none means every surface."""
-        newest = self.newest()
-        return tuple(newest.content["surfaces"]) if newest else ()
+        """The surfaces of its newest version and of those that are live; none means every surface."""
+        return surfaces.of_record(self)
 
 
 class GuardrailVersion(RecordVersion):

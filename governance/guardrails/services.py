@@ -12,7 +12,7 @@ from typing import Any
 
 from controlplane.catalog import selectors as catalog
 from controlplane.catalog.services.conditions import check_condition, check_signal
-from controlplane.core import record_operations
+from controlplane.core import record_operations, surfaces
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput
 from controlplane.core.operations import operation
@@ -37,7 +37,7 @@ def create_guardrail(
     """A new guardrail with its first version, live nowhere yet. Raises InvalidInput, or Conflict when the key is taken."""
     return record_operations.create(
         "guardrails.create_guardrail", Guardrail, key=key, title=title, owner=owner, content=content, judge=judge,
-        actor=actor, at=at, note=note, surfaces=_surfaces(content),
+        actor=actor, at=at, note=note, surfaces=surfaces.named(content),
     )  # fmt: skip
 
 
@@ -54,12 +54,9 @@ def save_guardrail(
     note: str = "",
 ) -> Guardrail:
     """Add a version; what is live stays live until it is published. Raises InvalidInput."""
-    wanted = _surfaces(content) if content is not None else ()
-    present = guardrail.touched_surfaces()
-    everywhere = (content is not None and not wanted) or not present
     return record_operations.save(
         "guardrails.save_guardrail", guardrail, judge=judge, actor=actor, at=at, expects=expects, title=title,
-        owner=owner, content=content, note=note, surfaces=() if everywhere else {*present, *wanted},
+        owner=owner, content=content, note=note, surfaces=surfaces.of_save(guardrail, content),
     )  # fmt: skip
 
 
@@ -74,9 +71,13 @@ def publish_guardrail(
     expects: int | None = None,
 ) -> Guardrail:
     """Make a version (the newest unless named) live in the environment. A looser one than is live needs an approval."""
+
+    def allowed(_row: Guardrail, chosen: Any) -> None:
+        surfaces.check_reach("guardrails.publish_guardrail", chosen.content, actor)
+
     return record_operations.publish(
         "guardrails.publish_guardrail", guardrail, environment=environment, actor=actor, at=at, version=version,
-        expects=expects,
+        expects=expects, allowed=allowed,
     )  # fmt: skip
 
 
@@ -179,8 +180,3 @@ def judge(content: Mapping[str, Any]) -> dict[str, Any]:
     if whole["condition"]:
         check_condition(whole["condition"], "item", "content.condition")
     return whole
-
-
-def _surfaces(content: Mapping[str, Any]) -> tuple[str, ...]:
-    named = content.get("surfaces")
-    return tuple(one for one in named if isinstance(one, str)) if isinstance(named, list) else ()
