@@ -113,13 +113,18 @@ def _switch(world: World) -> Call:
 
 
 def _items(world: World) -> Call:
-    line = json.dumps({"id": world.key("item"), "title": "A thing"})
+    line = json.dumps({"item_id": world.key("item"), "title": "A thing"})
     return Call(body=line + "\n", content_type="application/x-ndjson")
 
 
 def _attribute(world: World) -> Call:
     name = world.key("colour").replace("-", "_")
     return Call(body={"subject": "item", "name": name, "type": "string"})
+
+
+def _retention(world: World) -> Call:
+    rule = world.retention()
+    return Call(parameters={"key": rule.type}, body={"days": 30}, if_match=rule.row_version)
 
 
 RECIPES: dict[Route, Recipe] = {
@@ -191,6 +196,19 @@ RECIPES |= {
     ),
     Route("POST", "/api/v1/holds"): Recipe("rulesets.set_hold", _hold),
     Route("POST", "/api/v1/holds/{pk}/release"): Recipe("rulesets.release_hold", _release),
+}
+
+RECIPES |= {
+    Route("POST", "/api/v1/quarantine/redrive"): Recipe(
+        "events.redrive", lambda world: Call(body={"environment": world.production()})
+    ),
+    Route("POST", "/api/v1/erasures"): Recipe(
+        "events.request_erasure",
+        lambda world: Call(
+            body={"environment": world.production(), "id": "user-1", "reason": "asked by letter"}
+        ),
+    ),
+    Route("PUT", "/api/v1/retention/{key}"): Recipe("events.set_retention", _retention),
 }
 
 # Routes that write no record: they take data in or answer without keeping anything, and leave no audit event.

@@ -13,6 +13,8 @@ from controlplane.catalog.models import Attribute, Audience, Environment, Surfac
 from controlplane.core import services as core
 from controlplane.core.actors import Actor
 from controlplane.core.models import ApiToken
+from controlplane.events import services as events
+from controlplane.events.models import RetentionRule
 from controlplane.evidence import services as evidence
 from controlplane.evidence.models import Metric
 from controlplane.rulesets import services as rulesets
@@ -139,3 +141,7 @@ class World:
             reason="recall", **self._by(),
         )  # fmt: skip
         return switch
+
+    def retention(self) -> RetentionRule:
+        """The rule for clicks, as it was last set."""
+        return events.set_retention(event_type="click", days=60, **self._by())
