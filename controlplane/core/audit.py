@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 
 from controlplane.core.actors import Actor
-from controlplane.core.canonical import digest
+from controlplane.core.canonical import as_stored, digest
 from controlplane.core.models import AuditEvent
 
 
@@ -33,7 +33,7 @@ def append(
 ) -> AuditEvent:
     """Write one event into the running transaction."""
     event = AuditEvent(
-        at=at,
+        at=at.astimezone(UTC),  # as it is read back
         operation=operation,
         subject=subject,
         actor_kind=actor.kind,
@@ -41,22 +41,13 @@ def append(
         actor_hash=personal_hash(f"{actor.kind}:{actor.name}"),
         environment=environment,
         row_version=row_version,
-        difference=_storable(dict(difference)),
+        difference=as_stored(difference),
         request_id=actor.request_id,
         approved_by=approved_by,
     )
     event.digest = event_digest(event)
     event.save(force_insert=True)
     return event
-
-
-def _storable(value: Any) -> Any:
-    """The value as jsonb gives it back: whole floats beyond 2**53 return as integers, so they are made integers first."""
-    if isinstance(value, dict):
-        return {str(key): _storable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(inner) for inner in value]
-    return int(value) if isinstance(value, float) and abs(value) >= 2**53 else value
 
 
 def event_digest(event: AuditEvent) -> str:

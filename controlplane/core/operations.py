@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
+from django.apps import apps
 from django.db import IntegrityError, models, transaction
 
 from controlplane.core import audit, policies, reactions, registry, security
@@ -60,7 +61,7 @@ class _Operation:
         """
         moment = at or datetime.now(UTC)
         subject = subject_of(row)
-        with _refusals(name, subject, by, moment), transaction.atomic():
+        with _refusals(name, subject, by, moment), _constraints(type(row)), transaction.atomic():
             locked = type(row)._default_manager.select_for_update(no_key=True).filter(pk=row.pk).first()
             if locked is None:
                 raise NotFound(f"{subject} is no longer there")
@@ -147,7 +148,6 @@ class _Operation:
             policies.judge(policies.Judged(name, subject, by, None, environment, touched, {}))
             yield report
             _record(name, subject, by, moment, environment, report.to_json(), None)
-
 
     @contextlib.contextmanager
     def together(self) -> Generator[None, None, None]:
@@ -239,6 +239,12 @@ def _refusals(name: str, subject: str, by: Actor, at: datetime) -> Generator[Non
         raise
 
 
+def _constraints_of_app(model: type[models.Model]) -> Iterable[models.BaseConstraint]:
+    """The model's constraints, then those of its app's other models: children are written through their root."""
+    siblings = apps.get_app_config(model._meta.app_label).get_models()
+    return (each for one in (model, *siblings) for each in one._meta.constraints)
+
+
 @contextlib.contextmanager
 def _constraints(model: type[models.Model]) -> Generator[None, None, None]:
     """Say a breached constraint in the model's own words."""
@@ -246,7 +252,7 @@ def _constraints(model: type[models.Model]) -> Generator[None, None, None]:
         yield
     except IntegrityError as error:
         breached = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
-        for constraint in model._meta.constraints:
+        for constraint in _constraints_of_app(model):
             if constraint.name == breached:
                 raise Conflict(
                     str(constraint.get_violation_error_message()), extra={"constraint": breached}

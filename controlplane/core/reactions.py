@@ -68,8 +68,8 @@ def deliver(*, at: datetime, limit: int = 200) -> dict[str, int]:
 
 
 def _run(reaction: Reaction, *, at: datetime) -> str | None:
-    handler: Handler = import_string(settings.REACTIONS[reaction.key])
     try:
+        handler: Handler = import_string(settings.REACTIONS[reaction.key])
         with transaction.atomic():
             handler(reaction, at=at)
     except Exception:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from django.core.validators import RegexValidator
 from django.db import models
 
-from controlplane.core.canonical import digest
+from controlplane.core.canonical import as_stored, digest
 from controlplane.core.naming import KEY_PATTERN
 
 valid_key = RegexValidator(
@@ -78,13 +78,14 @@ class Record(models.Model):
         Content equal to the newest version's returns that version instead of a copy of it.
         """
         newest = self.newest()
+        content = as_stored(content)
         content_digest = digest(content)
         if newest is not None and newest.digest == content_digest:
             return newest
         number = newest.number + 1 if newest else 1
         return self.versions.create(
             number=number,
-            content=dict(content),
+            content=content,
             digest=content_digest,
             created_by=by,
             created_at=at,

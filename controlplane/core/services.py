@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from controlplane.core import tokens
 from controlplane.core.actors import Actor
-from controlplane.core.errors import Conflict, FieldError, InvalidInput
+from controlplane.core.errors import Conflict, FieldError, Forbidden, InvalidInput
 from controlplane.core.models import ApiToken, RoleGrant, User
 from controlplane.core.operations import operation
 from controlplane.core.registry import register
@@ -90,6 +90,7 @@ def create_token(
     with operation.create(
         "core.create_token", by=actor, model=ApiToken, at=at, environment=environment, surfaces=surfaces
     ) as created:
+        _may_hand_out(roles, surfaces, actor)
         token = created(
             ApiToken.objects.create(
                 key=key,
@@ -144,6 +145,18 @@ def _check_token(
         raise InvalidInput.on("expires_at", "lies in the past", "Choose a later time or leave it out.")
 
 
+def _may_hand_out(roles: Sequence[str], surfaces: Sequence[str], actor: Actor) -> None:
+    """Nobody gives a program rights they do not have themselves: an operator makes no approver. Raises Forbidden."""
+    if actor.kind == "system":
+        return
+    for role in roles:
+        missing = [right for right in sorted(settings.ROLES[role]) if not actor.may(right, surfaces=surfaces)]
+        if missing:
+            raise Forbidden(
+                f"{actor.name} cannot give the role {role}, which holds rights they lack: {', '.join(missing)}"
+            )
+
+
 @register("core.rotate_token", title="Rotate an API token")
 def rotate_token(
     *, token: ApiToken, actor: Actor, at: datetime, expects: int | None = None
@@ -152,6 +165,7 @@ def rotate_token(
     secret = tokens.split(tokens.mint()[0])
     assert secret is not None  # mint makes what split reads
     with operation("core.rotate_token", token, by=actor, at=at, expects=expects) as token:
+        _may_hand_out(token.roles, token.surfaces, actor)
         if token.revoked_at is not None:
             raise Conflict("A revoked token cannot be rotated; create a new one.")
         token.previous_hash, token.previous_until = token.secret_hash, at + ROTATION_GRACE

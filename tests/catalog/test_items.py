@@ -42,7 +42,7 @@ def test_upload__new_items__are_created_as_stated() -> None:
     report = upload(SHOE, {"item_id": "bare"})
 
     assert report.counts == {"created": 2, "updated": 0, "unchanged": 0, "refused": 0}
-    shoe = Item.objects.values().get(item_id="shoe-1")
+    shoe = dict(Item.objects.values().get(item_id="shoe-1"))
     assert {name: shoe[name] for name in SHOE} == SHOE
     assert (shoe["first_seen_at"], shoe["updated_at"], shoe["deleted_at"]) == (AT, AT, None)
     bare = Item.objects.values().get(item_id="bare")
