@@ -50,7 +50,10 @@ class RulesetAnswer(serializers.Serializer[Any]):
 
     environment = serializers.CharField()
     revision = serializers.IntegerField(allow_null=True)
-    status = serializers.ChoiceField(choices=["published", "pending"])
+    status = serializers.ChoiceField(choices=["published", "pending", "held"])
+    held = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="sources saved and not served"
+    )
 
 
 class RecordRead(serializers.Serializer[Any]):

@@ -353,4 +353,6 @@ def _revision_words(answer: Mapping[str, Any] | None) -> str:
         return ""
     if answer.get("status") == "published":
         return f" Ruleset revision {answer['revision']} carries it."
+    if answer.get("status") == "held":
+        return f" It is saved and not served: a hold keeps {', '.join(answer['held'])} as they were."
     return " The ruleset follows shortly."
