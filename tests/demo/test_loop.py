@@ -53,7 +53,7 @@ def test_default_run__rules_change_slates(default_run: Looped) -> None:
     assert guardrail["before"]["share_with_item"] > 0.2
     assert guardrail["after"]["share_with_item"] == 0.0
     assert guardrail["removed"] > 0
-    assert switch["before"]["share_with_item"] > 0.9
+    assert switch["before"]["share_with_item"] > 0.3
     assert switch["after"]["share_with_item"] == 0.0
     assert switch["removed"] > 0
 
