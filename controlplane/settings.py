@@ -272,7 +272,7 @@ REACTIONS: dict[str, str] = {"rulesets.publish": "controlplane.rulesets.services
 # Diagnoses run by a sweep: `diagnose(at) -> Iterable[Finding]`.
 DIAGNOSTICS: list[str] = []
 # Panels of the home page: `panels(actor, environment, at) -> Iterable[Panel]`.
-HOME_PANELS: list[str] = []
+HOME_PANELS: list[str] = ["controlplane.events.home.panels"]
 # The environments a person can look at: `() -> [{"key", "name", "kind"}]`.
 ENVIRONMENTS = "controlplane.catalog.selectors.environment_choices"
 # Called by every door after a write: `carry(environment) -> dict | None` (which revision carries the write).

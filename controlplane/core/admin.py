@@ -118,7 +118,9 @@ class OperationPages(ReadOnlyAdmin):
             "opts": None,
             "form": form,
             "submit": submit,
-            "list_address": reverse(f"admin:core_{self.model._meta.model_name}_changelist"),
+            "list_address": reverse(
+                f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}_changelist"
+            ),
             "list_title": self.model._meta.verbose_name_plural,
             **extra,
         }

@@ -77,9 +77,29 @@ def counts(*, environment: str, since: date) -> dict[str, dict[str, int]]:
     return result
 
 
+def daily_counts(*, environment: str = "", since: date | None = None) -> QuerySet[IngestCount]:
+    """Counts per UTC day, type and verdict, newest day first."""
+    found: QuerySet[IngestCount] = IngestCount.objects.order_by("-day", "environment", "type", "verdict")
+    if environment:
+        found = found.filter(environment=environment)
+    return found if since is None else found.filter(day__gte=since)
+
+
+def last_moved_at() -> datetime | None:
+    """When the newest batch came to stand in the lake; None before the first."""
+    moved: datetime | None = Batch.objects.aggregate(at=Max("moved_at"))["at"]
+    return moved
+
+
 def waiting_events() -> int:
     """How many acknowledged events do not stand in the lake yet."""
     return BufferedEvent.objects.filter(payload__isnull=False).count()
+
+
+def oldest_waiting_at() -> datetime | None:
+    """When the event that waits longest for the lake was received; None when none waits."""
+    first = BufferedEvent.objects.filter(payload__isnull=False).order_by("seq").first()
+    return None if first is None else first.received_at
 
 
 def lake_work_waits() -> bool:
@@ -90,6 +110,11 @@ def lake_work_waits() -> bool:
 def open_batches() -> QuerySet[Batch]:
     """Batches claimed and not yet marked moved."""
     return Batch.objects.filter(moved_at__isnull=True).order_by("number")
+
+
+def retention_rules() -> QuerySet[RetentionRule]:
+    """The rules that stand, by type."""
+    return RetentionRule.objects.order_by("type")
 
 
 def retention_days() -> dict[str, int]:

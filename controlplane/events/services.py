@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from controlplane.core.actors import Actor
-from controlplane.core.errors import FieldError, InvalidInput
+from controlplane.core.errors import FieldError, InvalidInput, Stale
 from controlplane.core.operations import BatchReport, operation
 from controlplane.core.registry import register
 from controlplane.events import selectors
@@ -126,7 +126,10 @@ def store(submissions: Sequence[Submission], *, at: datetime) -> None:
 def set_retention(
     *, event_type: str, days: int, actor: Actor, at: datetime, expects: int | None = None
 ) -> RetentionRule:
-    """Keep events of this type for so many days after they were received. Raises InvalidInput."""
+    """Keep events of this type for so many days after they were received. Raises InvalidInput.
+
+    Before the first rule of a type, the version to have seen is 0.
+    """
     if event_type not in TYPES:
         raise InvalidInput.on("type", f"must be one of {', '.join(TYPES)}", "Choose a type of event.")
     if not 1 <= days <= 36_500:
@@ -136,6 +139,8 @@ def set_retention(
     rule = RetentionRule.objects.filter(type=event_type).first()
     if rule is None:
         with operation.create("events.set_retention", by=actor, model=RetentionRule, at=at) as created:
+            if expects:
+                raise Stale(f"there is no rule for {event_type} yet; you saw version {expects} of one")
             created(rule := RetentionRule(type=event_type, days=days))
             rule.save()
         return rule

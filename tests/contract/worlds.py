@@ -113,7 +113,9 @@ class World:
         return experiments.create_experiment(**self.identity("experiment"), **self._by())
 
     def running(self) -> Experiment:
-        return self.live(self.experiment(), experiments.start_experiment)
+        experiment = self.experiment()
+        self.live(experiment, experiments.start_experiment)
+        return experiment
 
     def revision(self) -> Revision:
         """A published revision with something in it that can be held."""

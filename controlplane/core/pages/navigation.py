@@ -55,7 +55,9 @@ JOBS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "Data",
         (
-            ("Quarantine", "report", "events.quarantined", "events.view"),
+            ("Quarantine", "report", "events.quarantinedrecord", "events.view"),
+            ("Event counts", "bar_chart", "events.ingestcount", "events.view"),
+            ("Retention", "auto_delete", "events.retentionrule", "events.view"),
             ("Erasures", "person_remove", "events.erasure", "events.view"),
             ("Attributes", "data_object", "catalog.attribute", "catalog.view"),
         ),
