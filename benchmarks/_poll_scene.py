@@ -5,6 +5,7 @@ One surface, two hundred boosts of five items each, twenty guardrails, one publi
 
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import django
 
@@ -18,7 +19,7 @@ from governance.guardrails import services as guardrails  # noqa: E402
 from overrides import services as overrides  # noqa: E402
 
 OVERRIDES, GUARDRAILS, ITEMS = 200, 20, 1_000
-BY = {
+BY: dict[str, Any] = {
     "actor": Actor(kind="user", id="0", name="bench", grants=frozenset({("admin", None)})),
     "at": datetime.now(UTC),
 }

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -98,7 +99,7 @@ def _scene(environment: dict[str, str]) -> str:
     return made.stdout.strip().splitlines()[-1]
 
 
-def _first_answer(port: int, headers: dict[str, str]) -> dict[str, object]:
+def _first_answer(port: int, headers: dict[str, str]) -> dict[str, Any]:
     """What the product answers once it holds the ruleset: body in hex, tag, and headers but those granian adds."""
     deadline = time.monotonic() + READY_SECONDS
     while True:

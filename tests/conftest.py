@@ -124,7 +124,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         emptied = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
         return ["SET session_replication_role = replica", *emptied, "SET session_replication_role = origin"]
 
-    connection.ops.sql_flush = flush  # type: ignore[method-assign]  # of the test connection only
+    setattr(connection.ops, "sql_flush", flush)  # noqa: B010 - of the test connection only
 
 
 @pytest.fixture(scope="session")
