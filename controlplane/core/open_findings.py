@@ -14,7 +14,7 @@ from controlplane.core.models import OpenFinding
 def replace(source: str, findings: Iterable[Finding], *, at: datetime, environment: str = "") -> int:
     """Make the source's open findings be exactly these: new ones open, repeated ones are confirmed, the rest resolve.
 
-    Says how many stand open. Findings without an environment belong to the one given.
+    Says how many stand open. Told twice at once, a finding is one row. Findings without an environment belong to the one given.
     """
     with transaction.atomic():
         open_rows = {
@@ -23,9 +23,8 @@ def replace(source: str, findings: Iterable[Finding], *, at: datetime, environme
                 source=source, environment=environment, resolved_at__isnull=True
             )
         }
-        count = 0
-        for found in findings:
-            count += 1
+        told = {(found.code, found.subject): found for found in findings}
+        for found in told.values():
             row = open_rows.pop((found.code, found.subject), None)
             if row is None:
                 row = OpenFinding(
@@ -43,4 +42,4 @@ def replace(source: str, findings: Iterable[Finding], *, at: datetime, environme
             row.last_seen_at = at
             row.save()
         OpenFinding.objects.filter(pk__in=[row.pk for row in open_rows.values()]).update(resolved_at=at)
-    return count
+    return len(told)

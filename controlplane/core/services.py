@@ -63,10 +63,10 @@ def revoke_role(
     return user
 
 
-def _known_role(role: str) -> None:
+def _known_role(role: str, field: str = "role") -> None:
     if role not in settings.ROLES:
         raise InvalidInput.on(
-            "role", f"there is no role {role!r}", f"Choose one of {', '.join(settings.ROLES)}."
+            field, f"there is no role {role!r}", f"Choose one of {', '.join(settings.ROLES)}."
         )
 
 
@@ -124,7 +124,7 @@ def _check_token(
         what = f"unknown: {', '.join(unknown)}" if unknown else "none given"
         raise InvalidInput.on("scopes", what, f"Choose from {', '.join(SCOPES)}.")
     for role in roles:
-        _known_role(role)
+        _known_role(role, "roles")
     if roles and "rest" not in scopes:
         raise InvalidInput.on(
             "roles",

@@ -125,7 +125,7 @@ def test_operation__breach_of_a_childs_constraint__speaks_the_models_words(user:
 
 def test_operation__unknown_integrity_error__is_not_dressed_up(user: User) -> None:
     with pytest.raises(IntegrityError), operation("core.grant_role", user, by=ADMIN, at=AT):
-        SecurityEvent.objects.create(at=None)
+        SecurityEvent.objects.bulk_create([SecurityEvent(kind="login")])
 
 
 # --- create

@@ -94,7 +94,7 @@ def test_deliver__handler_fails__is_rolled_back_retried_later_and_given_up_in_th
     assert "no route to anywhere" in row.error
     assert reactions.deliver(at=AT)["failed"] == 0
 
-    delays, now = [], AT
+    delays, now, outcome = [], AT, {}
     for _ in range(9):
         now = Reaction.objects.get().due_at
         outcome = reactions.deliver(at=now)
