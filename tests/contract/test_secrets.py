@@ -15,6 +15,7 @@ def scan(folder: Path, content: str) -> int:
     """Exit code of the scan of one file against the committed baseline: 1 when it finds something new."""
     shutil.copy(BASELINE, folder / "baseline")
     (folder / "planted.py").write_text(content, encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     command = [str(HOOK), "--baseline", "baseline", "planted.py"]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
 
