@@ -237,6 +237,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "core.deliver_reactions": {"task": "core.deliver_reactions", "schedule": 2.0, "options": {"expires": 10}},
     "core.seal_audit": {"task": "core.seal_audit", "schedule": 10.0, "options": {"expires": 30}},
+    "core.diagnose": {"task": "core.diagnose", "schedule": 60.0, "options": {"expires": 120}},
     "core.prune": {"task": "core.prune", "schedule": crontab(minute="17", hour="3")},
     "rulesets.sweep": {"task": "rulesets.sweep", "schedule": 15.0, "options": {"expires": 30}},
     "events.move": {"task": "events.move", "schedule": 3.0, "options": {"expires": 10}},
@@ -270,7 +271,10 @@ POLICIES: list[str] = ["governance.guardrails.policies.loosening_takes_two"]
 # Reaction key -> handler(reaction). Rows are written with the operation whose name the pattern matches.
 REACTIONS: dict[str, str] = {"rulesets.publish": "controlplane.rulesets.services.publish_reaction"}
 # Diagnoses run by a sweep: `diagnose(at) -> Iterable[Finding]`.
-DIAGNOSTICS: list[str] = []
+DIAGNOSTICS: list[str] = [
+    "controlplane.core.diagnostics.reactions_given_up",
+    "controlplane.core.diagnostics.trail_not_sealed",
+]
 # Panels of the home page: `panels(actor, environment, at) -> Iterable[Panel]`.
 HOME_PANELS: list[str] = ["controlplane.events.home.panels"]
 # The environments a person can look at: `() -> [{"key", "name", "kind"}]`.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from celery import shared_task
 from django.contrib.sessions.models import Session
 
-from controlplane.core import reactions, sealing
+from controlplane.core import diagnostics, reactions, sealing
 from controlplane.core.models import Reaction
 
 
@@ -21,6 +21,12 @@ def deliver_reactions() -> dict[str, int]:
 def seal_audit() -> int:
     """Seal the audit events that are settled; says how many."""
     return sealing.seal(at=datetime.now(UTC))
+
+
+@shared_task(name="core.diagnose")
+def diagnose() -> dict[str, int]:
+    """Run every diagnosis; says how many findings stand."""
+    return diagnostics.run(at=datetime.now(UTC))
 
 
 @shared_task(name="core.prune")
