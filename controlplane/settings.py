@@ -222,6 +222,7 @@ SPECTACULAR_SETTINGS = {
         "EnvironmentKind": "controlplane.catalog.models.environments.Environment.Kind",
         "TokenKind": "controlplane.core.models.access.ApiToken.Kind",
         "KillSwitchKind": "governance.guardrails.models.KillSwitch.Kind",
+        "AttributeType": "controlplane.catalog.models.attributes.Attribute.Type",
     },
 }
 
