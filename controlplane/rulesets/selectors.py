@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from controlplane.catalog.models import Attribute, Environment
 from controlplane.core.errors import NotFound
+from controlplane.core.models import ApiToken
 from controlplane.rulesets.fragments import Fragment
 from controlplane.rulesets.models import Head, Hold, Revision, RevisionFragment, RevisionSection
 
@@ -87,6 +88,13 @@ def compiled_facts(of: Revision | None) -> dict[str, Mapping[str, Any]]:
     return {
         item: fact for section in sections(of).values() for item, fact in section.get("facts", {}).items()
     }
+
+
+def readers(environment: str) -> int:
+    """How many programs hold a token that opens the environment's ruleset."""
+    return ApiToken.objects.filter(
+        environment=environment, scopes__contains=["ruleset:read"], revoked_at__isnull=True
+    ).count()
 
 
 def standing_holds(environment: str) -> QuerySet[Hold]:
