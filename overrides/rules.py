@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from controlplane.core.contents import Content, utc
+from overrides import windows
 
 TYPES: Final = ("pin", "boost", "bury", "hide", "require")
 FIELDS: Final = (
@@ -82,8 +82,10 @@ def _factor(given: Content, kind: str) -> float | None:
 def _time_zone(given: Content) -> str:
     """The zone in which people wrote the windows and read them again; serving sees UTC only."""
     name = given.text("time_zone", default="UTC", most=64)
-    if name not in available_timezones():
-        given.wrong("time_zone", f"{name!r} is no time zone", 'Choose one such as "Europe/Berlin".')
+    try:
+        windows.zone(name)
+    except windows.WindowError as error:
+        given.wrong("time_zone", error.message, error.remedy)
     return name
 
 
@@ -149,6 +151,17 @@ def phase(content: Mapping[str, Any], *, at: datetime) -> str:
     ):
         return "active"
     return "scheduled" if any(start is not None and start > at for start, _ in windows) else "expired"
+
+
+def showtime(content: Mapping[str, Any], *, at: datetime) -> datetime:
+    """The moment at which to look at the rule: `at` when it stands then, else the next time it does, else its last."""
+    if phase(content, at=at) == "active":
+        return at
+    starts = [start for start, _ in content["windows"] if start is not None]
+    coming = sorted(datetime.fromisoformat(start) for start in starts if datetime.fromisoformat(start) > at)
+    if coming:
+        return coming[0]
+    return max((datetime.fromisoformat(start) for start in starts), default=at)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 SHOWN = "%Y-%m-%dT%H:%M"
@@ -21,10 +22,16 @@ class WindowError(ValueError):
         self.remedy = remedy
 
 
+@cache
+def zone_names() -> tuple[str, ...]:
+    """Every time zone this machine knows, UTC first."""
+    return ("UTC", *sorted(available_timezones() - {"UTC"}))
+
+
 def zone(name: str) -> ZoneInfo:
     """The time zone of that name. Raises WindowError when there is none."""
-    if name not in available_timezones():
-        raise WindowError(f"{name!r} is no time zone.", 'Choose one such as "Europe/Berlin".')
+    if name not in zone_names():
+        raise WindowError(f"{name!r} is no time zone", 'Choose one such as "Europe/Berlin".')
     return ZoneInfo(name)
 
 
