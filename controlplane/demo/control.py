@@ -101,10 +101,13 @@ class ControlPlane:
 
     def _session(self, role: str) -> httpx.Client:
         """The role's browser, signed in at first use. Raises `Refused`, PermissionError for a wrong password."""
-        session = self._sessions.get(role)
-        if session is None:
-            session = httpx.Client(base_url=self._url, timeout=TIMEOUT, trust_env=False)
-            self._sessions[role] = session
+        if role not in self._sessions:
+            self._sessions[role] = self._sign_in(role)
+        return self._sessions[role]
+
+    def _sign_in(self, role: str) -> httpx.Client:
+        session = httpx.Client(base_url=self._url, timeout=TIMEOUT, trust_env=False)
+        try:
             session.get("/login/").raise_for_status()
             form = {
                 "username": role,
@@ -115,6 +118,9 @@ class ControlPlane:
             answer = session.post("/login/", data=form, headers={"Referer": f"{self._url}/login/"})
             if "sessionid" not in session.cookies:
                 raise PermissionError(f"{role} could not sign in: HTTP {answer.status_code}")
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def _object(self, response: httpx.Response) -> dict[str, Any]:
