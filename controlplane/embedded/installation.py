@@ -11,7 +11,7 @@ from controlplane.embedded.programs import Program
 from controlplane.embedded.refusals import ExitCode, Refusal
 from controlplane.embedded.supervisor import Supervisor
 
-FOLDERS = ("lake", "keys", "anchors", "state", "log")
+FOLDERS = ("lake", "keys", "anchors", "state", "static", "log")
 
 
 def _silent(_name: str, _line: str) -> None:

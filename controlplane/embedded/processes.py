@@ -36,10 +36,10 @@ class Process:
         return [Template(part).substitute(known) for part in self.command]
 
 
-def _granian(application: str, port: str) -> tuple[str, ...]:
+def _granian(application: str, port: str, *, interface: str = "asgi") -> tuple[str, ...]:
     # An open stream would hold a worker for ever after SIGTERM: workers-kill-timeout ends the wait.
     return (
-        *("python", "-m", "granian", "--interface", "asgi", "--no-ws", "--loop", "asyncio"),
+        *("python", "-m", "granian", "--interface", interface, "--no-ws", "--loop", "asyncio"),
         *("--host", "$HOST", "--port", f"${port}", "--workers", "1", "--workers-kill-timeout", "3"),
         application,
     )
@@ -52,7 +52,7 @@ BOOTSTRAP = Process(
 SERVE = Process("serve", _granian("controlplane.serve:application", "SERVE_PORT"), port="SERVE_PORT")
 WEB = Process(
     "web",
-    _granian("controlplane.asgi:application", "WEB_PORT"),
+    _granian("controlplane.asgi:application", "WEB_PORT", interface="asginl"),  # Django knows no lifespan
     port="WEB_PORT",
     environment=(("DATABASE_POOL", "1"),),
 )
