@@ -277,7 +277,13 @@ DIAGNOSTICS: list[str] = [
     "controlplane.core.diagnostics.trail_not_sealed",
 ]
 # Panels of the home page: `panels(actor, environment, at) -> Iterable[Panel]`.
-HOME_PANELS: list[str] = ["controlplane.events.home.panels", "controlplane.rulesets.home.panels"]
+HOME_PANELS: list[str] = [
+    "experiments.home.panels",
+    "overrides.home.panels",
+    "governance.guardrails.home.panels",
+    "controlplane.events.home.panels",
+    "controlplane.rulesets.home.panels",
+]
 # The environments a person can look at: `() -> [{"key", "name", "kind"}]`.
 ENVIRONMENTS = "controlplane.catalog.selectors.environment_choices"
 # Called by every door after a write: `carry(environment) -> dict | None` (which revision carries the write).

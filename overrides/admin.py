@@ -264,13 +264,19 @@ class OverrideAdmin(RecordAdmin):
         except windows.WindowError as error:
             return {"problems": [str(error)]}
         except DomainError as error:
-            lines = [f"{one.message} {one.remedy}" for one in error.errors] or [error.detail]
-            return {"problems": [line[:1].upper() + line[1:] for line in lines]}
+            lines = [f"{_label(one.field)}: {one.message}. {one.remedy}" for one in error.errors]
+            return {"problems": lines or [error.detail]}
         return {
             "preview": found,
             "shown": showing.shown(found, zone=zone),
             "sampled": not question.candidates,
         }
+
+
+def _label(path: str) -> str:
+    """The words that stand at the form field a content path belongs to."""
+    name = OverrideForm().field_of(path)
+    return str(OverrideForm.base_fields[name].label or name).capitalize() if name else path
 
 
 def _state(live: Mapping[str, Any] | None, number: int | None, newest: int) -> tuple[str, str]:

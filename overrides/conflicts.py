@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from controlplane.engine.overrides import Override as Rule
 from controlplane.engine.overrides import in_precedence
-from overrides import rules, windows
+from overrides import windows
 
 Body = Mapping[str, Any]
 
@@ -18,7 +18,6 @@ class Conflict:
     """One rule that meets the draft. `severity` is `warning` where one of the two loses something."""
 
     key: str
-    sentence: str
     message: str
     severity: Literal["warning", "note"]
 
@@ -40,7 +39,7 @@ def _between(draft: Body, other: Body) -> list[Conflict]:
     found: list[Conflict] = []
 
     def note(message: str, severity: Literal["warning", "note"] = "warning") -> None:
-        found.append(Conflict(other["key"], rules.sentence({"surfaces": [], **other}), message, severity))
+        found.append(Conflict(other["key"], message, severity))
 
     if kinds == ("pin", "pin"):
         taken = sorted(set(_positions(draft)) & set(_positions(other)))

@@ -30,7 +30,7 @@ FIELD_OF = {
 
 def surface_choices() -> list[tuple[str, str]]:
     """Every surface by key, with its title."""
-    return [(key, f"{title} ({key})") for key, title in catalog.surfaces().values_list("key", "title")]
+    return list(catalog.surfaces().values_list("key", "title"))
 
 
 def audience_choices() -> list[tuple[str, str]]:

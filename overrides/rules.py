@@ -97,16 +97,13 @@ def _when(given: Content) -> dict[str, Any]:
         given.wrong("when", "is not an object", 'Write {"condition": …, "audience": …}.')
         return {"condition": None, "audience": None}
     inner = Content(value, known=("condition", "audience"), prefix="content.when.")
+    named = value.get("audience") is not None
     found = {
         "condition": inner.condition("condition"),
-        "audience": inner.text("audience", default="", most=64) or None,
+        "audience": (inner.text("audience", default="", most=64) or None) if named else None,
     }
     given.errors += inner.errors
-    return (
-        found
-        if value.get("audience") is not None or not inner.errors
-        else {"condition": None, "audience": None}
-    )
+    return found
 
 
 def _check_target(given: Content, kind: str, items: list[str], condition: Mapping[str, Any] | None) -> None:

@@ -19,6 +19,7 @@ from controlplane.core.api.records import (
     RecordRead,
     carrying_revision,
     expected_version,
+    takes_nothing,
 )
 from governance.guardrails import services
 from governance.guardrails.api.serializers import KillSwitchRead, KillSwitchThrow
@@ -67,6 +68,7 @@ class KillSwitchViewSet(
     def release(self, request: Request, key: str) -> Response:
         """Let serve again what the switch stopped."""
         switch = get_object_or_404(KillSwitch, key=key)
+        takes_nothing(request)
         released = services.release_kill_switch(
             switch=switch, actor=actor_of(request), at=datetime.now(UTC), expects=expected_version(request)
         )
