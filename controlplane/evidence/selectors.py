@@ -106,3 +106,19 @@ def metrics_not_in_use(keys: Sequence[str], *, environment: str) -> tuple[str, .
     wanted = set(keys)
     live = MetricPointer.objects.filter(environment=environment, record__key__in=wanted)
     return tuple(sorted(wanted - set(live.values_list("record__key", flat=True))))
+
+
+def latest_analyses(subjects: Sequence[str], *, environment: str) -> dict[str, Analysis]:
+    """The newest stored result of each subject that has one, without its SQL."""
+    rows = (
+        Analysis.objects.filter(subject__in=subjects, environment=environment)
+        .defer("sql", "request", "population")
+        .order_by("subject", "-id")
+        .distinct("subject")
+    )
+    return {row.subject: row for row in rows}
+
+
+def has_imported_summaries(subject: str) -> bool:
+    """Whether somebody published statistics of the subject that were imported."""
+    return ImportedSummary.objects.filter(subject=subject).exists()
