@@ -38,6 +38,10 @@ CONFLICT_ATTEMPTS = 5
 Step = Literal["locked", "claimed", "read", "written", "marked"]
 STEPS: tuple[Step, ...] = ("locked", "claimed", "read", "written", "marked")
 
+NEWEST_WAITING: LiteralString = "SELECT max(seq) FROM events_buffer WHERE payload IS NOT NULL"
+WAITS: LiteralString = (
+    "SELECT EXISTS (SELECT FROM events_buffer WHERE payload IS NOT NULL AND seq <= %s::bigint)"
+)
 OPEN_BATCH: LiteralString = "SELECT number FROM events_batch WHERE moved_at IS NULL ORDER BY number LIMIT 1"
 CLAIM: LiteralString = """
 WITH waiting AS (
@@ -90,7 +94,7 @@ def move(
     rows: int = BATCH_ROWS,
     stop_after: Step | None = None,
 ) -> MoveReport:
-    """Move everything that waits. `stop_after` kills this process after a step, for tests of exactly that.
+    """Move everything that waits now. `stop_after` kills this process after a step, for tests of exactly that.
 
     Raises LakeBusy when another holds the lake lock for longer than `wait_seconds`.
     """
@@ -105,13 +109,19 @@ def move_locked(
     rows: int = BATCH_ROWS,
     stop_after: Step | None = None,
 ) -> MoveReport:
-    """The same for a caller who holds the lake lock on `connection`."""
+    """The same for a caller who holds the lake lock on `connection`.
+
+    What arrives meanwhile is the next run's, else a steady stream would hold the lock for ever, in ever smaller batches.
+    """
     register_arrays(connection.adapters)
     report = MoveReport()
     _step("locked", stop_after)
+    newest = _one(connection, NEWEST_WAITING)
     while True:
         table = lake.open_table(lake_url)
-        number = _open_batch(connection) or _claim(connection, recorded=_recorded(table), rows=rows)
+        number = _open_batch(connection)
+        if number is None and _one(connection, WAITS, newest):
+            number = _claim(connection, recorded=_recorded(table), rows=rows)
         if number is None:
             return report
         _step("claimed", stop_after)
@@ -122,6 +132,11 @@ def move_locked(
             connection.execute(MARK, [number])
             connection.execute(CLOSE_BATCH, [number])
         _step("marked", stop_after)
+
+
+def _one(connection: psycopg.Connection[Any], question: LiteralString, *values: object) -> Any:
+    row = connection.execute(question, values).fetchone()
+    return None if row is None else row[0]
 
 
 def _recorded(table: DeltaTable | None) -> int:

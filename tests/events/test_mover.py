@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,31 @@ def test_mover__two_processes_at_once__each_event_once(door: Door, own_lake: str
         outcomes = list(pool.map(lambda _: child("--once", "--rows", "20"), range(2)))
     assert [outcome.returncode for outcome in outcomes] == [0, 0], [outcome.stderr for outcome in outcomes]
     assert in_lake(own_lake) == once_each(*range(400))
+
+
+def test_mover__events_keep_coming__moves_what_waited_when_it_began_and_ends(
+    door: Door, dsn: str, lake_url: str
+) -> None:
+    door.take_in(*(event(number) for number in range(3)))
+    over = threading.Event()
+
+    def stream() -> int:
+        sent = 3
+        while not over.wait(0.002):
+            door.take_in(event(sent))
+            sent += 1
+        return sent
+
+    with ThreadPoolExecutor(1) as pool:
+        streaming = pool.submit(stream)
+        try:
+            moved = mover.move(lake_url=lake_url, dsn=dsn, rows=1)
+        finally:
+            over.set()
+        sent = streaming.result(30)
+    assert moved == mover.MoveReport(batches=3, rows=3)
+    assert sent > 4
+    assert mover.move(lake_url=lake_url, dsn=dsn).rows == sent - 3
 
 
 def test_mover__a_commit_arrives_late_with_a_lower_number__it_is_moved_too(
