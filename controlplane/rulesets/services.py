@@ -15,10 +15,10 @@ from psycopg import errors as postgres
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, InvalidInput, NotFound
 from controlplane.core.findings import Severity
-from controlplane.core.models import AuditEvent, Reaction
+from controlplane.core.models import ApiToken, AuditEvent, Reaction, User
 from controlplane.core.operations import operation
 from controlplane.core.policies import ApprovalRequired, NeedsApproval
-from controlplane.core.registry import register
+from controlplane.core.registry import every, register
 from controlplane.rulesets import selectors
 from controlplane.rulesets.compiling import Compiled, compile_environment, settle
 from controlplane.rulesets.fragments import Fragment
@@ -90,8 +90,19 @@ def _latest_write(environment: str, head: Revision | None) -> tuple[str, str]:
     ]
     if not latest:
         return "recompile", ""
-    more = f" and {len(latest) - 1} more" if len(latest) > 1 else ""
-    return f"{latest[0].operation} {latest[0].subject}{more}", f"{latest[0].actor_kind}:{latest[0].actor_id}"
+    last, more = latest[0], f" and {len(latest) - 1} more" if len(latest) > 1 else ""
+    titles = {known.name: known.title for known in every()}
+    title = titles.get(last.operation, last.operation)
+    return f"{title}: {last.subject.partition(':')[2]}{more}", _name_of(last)
+
+
+def _name_of(event: AuditEvent) -> str:
+    """The actor's name as people know it; its id when it is gone."""
+    if event.actor_kind == "user" and event.actor_id.isdigit():
+        name = User.objects.filter(pk=int(event.actor_id)).values_list("username", flat=True).first()
+    else:
+        name = ApiToken.objects.filter(prefix=event.actor_id).values_list("name", flat=True).first()
+    return name or event.actor_id
 
 
 @register("rulesets.publish", title="Compile and publish now")

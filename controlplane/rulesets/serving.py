@@ -229,7 +229,7 @@ class Serving:
 
 _PAGES = {"/healthz": Serving.health, "/readyz": Serving.readiness, "/metrics": Serving.metrics}
 _CODES = {
-    401: "unauthenticated",
+    401: "not_authenticated",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
@@ -237,7 +237,7 @@ _CODES = {
     503: "unavailable",
 }
 _DETAILS = {
-    "unauthenticated": "Send a valid token: Authorization: Bearer cp_…",
+    "not_authenticated": "Send a valid token: Authorization: Bearer cp_…",
     "forbidden": "This token may not do that.",
     "not_found": "There is nothing at this address.",
     "no_ruleset": "Nothing has been published to this environment yet.",

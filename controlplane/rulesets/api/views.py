@@ -15,7 +15,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from controlplane.core.api.authentication import actor_of
-from controlplane.core.api.records import IF_MATCH, RulesetAnswer, carrying_revision, expected_version
+from controlplane.core.api.records import (
+    IF_MATCH,
+    RulesetAnswer,
+    carrying_revision,
+    expected_version,
+    takes_nothing,
+)
 from controlplane.rulesets import selectors, services
 from controlplane.rulesets.api.serializers import (
     DifferenceRead,
@@ -82,6 +88,7 @@ class PublishView(APIView):
 
     @extend_schema(request=None, responses={200: RulesetAnswer})
     def post(self, request: Request, environment: str) -> Response:
+        takes_nothing(request)
         published = services.publish_by_hand(
             environment=environment, actor=actor_of(request), at=datetime.now(UTC)
         )
@@ -117,6 +124,7 @@ class HoldViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
         """Serve the held sources as they now are. Look at `release-preview` first."""
+        takes_nothing(request)
         hold = services.release_hold(
             hold=get_object_or_404(Hold, pk=pk),
             actor=actor_of(request),
