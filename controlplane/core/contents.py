@@ -149,7 +149,11 @@ class Content:
         if moment.tzinfo is None:
             self.wrong(path, f"{value} has no time zone", 'Add an offset, such as "+01:00" or "Z".')
             return None
-        return moment
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            self.wrong(path, f"{value} is beyond the calendar", "Choose a year from 1 to 9999.")
+            return None
 
     def done(self, what: str) -> None:
         """Raises InvalidInput with everything that is wrong, if anything is."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 MAX_DEPTH: Final = 40
+_LONGEST_INTEGER: Final = 20  # digits of 2**63, and a sign
 _INFINITE: Final = float("inf")
 _NAME_TOKEN = re.compile(rb'"\s*:')
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
@@ -25,6 +26,12 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(text: str) -> Any:
     raise ValueError(f"{text} is not a JSON number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError("an integer is beyond 64 bits")
+    return int(text)
 
 
 def _check(value: Any, depth: int = 0) -> int:
@@ -67,7 +74,9 @@ def _check_text(value: str) -> None:
 def parse_json(data: bytes) -> Any:
     """The value. Raises ValueError that says what is wrong."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_constant)
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer
+        )
     except UnicodeDecodeError as error:
         raise ValueError(f"the text is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:

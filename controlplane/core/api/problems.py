@@ -42,6 +42,20 @@ OUR_WORDS = {
     "authentication_failed": "not_authenticated",
     "parse_error": "invalid_input",
 }
+# REST framework's code of a complaint about a field -> what to do about it.
+REMEDIES = {
+    "required": "Send this field.",
+    "null": "Send a value, or leave the field out.",
+    "blank": "Write some text.",
+    "empty": "Name one at least.",
+    "max_length": "Shorten it.",
+    "min_value": "Choose a larger number.",
+    "max_value": "Choose a smaller number.",
+    "max_string_length": "Write fewer digits.",
+    "overflow": "Choose a time between the years 1 and 9999.",
+    "make_aware": "Add an offset, such as +01:00 or Z.",
+    "invalid": "Write it in the form /api/v1/openapi.json gives for this field.",
+}
 
 
 class PreconditionRequired(exceptions.APIException):
@@ -100,7 +114,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         errors = list(flatten(error.detail))
         document = body(
             status=400, code="invalid_input", title=InvalidInput.title, errors=errors, identifier=identifier,
-            detail="; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in errors[:5]),
+            detail=complaint(errors),
         )  # fmt: skip
     elif isinstance(error, DjangoValidationError):
         errors = [
@@ -154,6 +168,11 @@ def _messages(error: DjangoValidationError) -> dict[str, list[str]]:
     return error.message_dict if hasattr(error, "error_dict") else {"": list(error.messages)}
 
 
+def complaint(errors: Sequence[FieldError]) -> str:
+    """The first five of the errors in one line."""
+    return "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in errors[:5])
+
+
 def flatten(detail: Any, path: str = "") -> list[FieldError]:
     """DRF's nested error detail as field errors with dotted paths."""
     if isinstance(detail, Mapping):
@@ -168,7 +187,7 @@ def flatten(detail: Any, path: str = "") -> list[FieldError]:
             for index, inner in enumerate(detail)
             for found in flatten(inner, f"{path}.{index}" if isinstance(inner, Mapping) else path)
         ]
-    return [FieldError(path, str(detail))]
+    return [FieldError(path, str(detail), REMEDIES.get(str(getattr(detail, "code", "")), ""))]
 
 
 def plain_problem(request: HttpRequest, *, status: int, code: str, detail: str) -> JsonResponse:

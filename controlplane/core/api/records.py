@@ -20,7 +20,9 @@ from rest_framework.response import Response
 
 from controlplane.core.actors import Actor
 from controlplane.core.api.authentication import actor_of
-from controlplane.core.api.problems import PreconditionRequired
+from controlplane.core.api.problems import PreconditionRequired, complaint
+from controlplane.core.api.shapes import unknown_fields, wrong_types
+from controlplane.core.errors import InvalidInput
 from controlplane.core.records import valid_key
 
 IF_MATCH = OpenApiParameter(
@@ -32,17 +34,24 @@ IF_MATCH = OpenApiParameter(
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not know, naming each."""
+    """Refuses what is no object, fields it does not know, and values of another JSON type, naming each."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            unknown = sorted(set(map(str, data)) - set(self.fields))
-            if unknown:
-                known = ", ".join(sorted(self.fields))
-                raise ValidationError(
-                    {name: [f"There is no such field. Known fields: {known}."] for name in unknown}
-                )
-        return super().to_internal_value(data)
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if not isinstance(data, dict):
+            raise InvalidInput.on("", "the body is not a JSON object", "Send one object in braces.")
+        errors = [*unknown_fields(data, self.fields), *wrong_types(data, self.fields)]
+        if errors:
+            raise InvalidInput(complaint(errors), errors=errors)
+        return super().run_validation(data)
+
+
+class NoFields(StrictSerializer):
+    """The body of a verb that takes nothing: `{}` or no body at all."""
+
+
+def takes_nothing(request: Request) -> None:
+    """Raises InvalidInput when the caller sent something that would have no effect."""
+    NoFields(data=request.data or {}).is_valid(raise_exception=True)
 
 
 class RulesetAnswer(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from controlplane.core import services
 from controlplane.core.api.authentication import actor_of
-from controlplane.core.api.records import IF_MATCH, expected_version
+from controlplane.core.api.records import IF_MATCH, expected_version, takes_nothing
 from controlplane.core.api.serializers import (
     AuditEventRead,
     FindingRead,
@@ -47,6 +47,7 @@ class TokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(request=None, responses={200: TokenShown}, parameters=[IF_MATCH])
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, key: str) -> Response:
+        takes_nothing(request)
         token, text = services.rotate_token(
             token=get_object_or_404(ApiToken, key=key),
             actor=actor_of(request),
@@ -58,6 +59,7 @@ class TokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(request=None, responses={200: TokenRead}, parameters=[IF_MATCH])
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, key: str) -> Response:
+        takes_nothing(request)
         token = services.revoke_token(
             token=get_object_or_404(ApiToken, key=key),
             actor=actor_of(request),
