@@ -83,7 +83,8 @@ def checked_metric(content: Mapping[str, Any], *, key: str, title: str) -> Metri
     try:
         return MetricSpec.from_json({**stated, "key": key, "title": title})
     except InvalidSpec as error:
-        raise InvalidInput.on(error.field, error.message, error.remedy) from error
+        field = error.field if error.field in {"key", "title"} else f"content.{error.field}"
+        raise InvalidInput.on(field, error.message, error.remedy) from error
 
 
 @register("evidence.run_analysis", title="Run an analysis")

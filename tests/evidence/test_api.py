@@ -87,8 +87,8 @@ def test_patch_metric__without_or_with_another_version__refused(
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"content": {**CONTENT, "kind": "median"}}, "kind"),
-        ({"content": {**CONTENT, "colour": "red"}}, "colour"),
+        ({"content": {**CONTENT, "kind": "median"}}, "content.kind"),
+        ({"content": {**CONTENT, "colour": "red"}}, "content.colour"),
         ({"colour": "red"}, "colour"),
         ({"key": "Not A Key"}, "key"),
         ({"environment": "nowhere"}, "environment"),

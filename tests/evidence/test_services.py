@@ -68,7 +68,7 @@ def test_create_metric__by_a_viewer__nothing_but_a_security_line() -> None:
 def test_create_metric__bad_content__names_field_and_remedy() -> None:
     with pytest.raises(InvalidInput) as refused:
         made(content={**CONTENT, "aggregation": "sum"})
-    assert refused.value.errors[0].field == "aggregation"
+    assert refused.value.errors[0].field == "content.aggregation"
     assert refused.value.errors[0].remedy == "Use any or retention."
     assert Metric.objects.count() == 0
 

@@ -190,9 +190,16 @@ def flatten(detail: Any, path: str = "") -> list[FieldError]:
     return [FieldError(path, str(detail), REMEDIES.get(str(getattr(detail, "code", "")), ""))]
 
 
-def plain_problem(request: HttpRequest, *, status: int, code: str, detail: str) -> JsonResponse:
+def plain_problem(
+    request: HttpRequest, *, status: int, code: str, detail: str, errors: Sequence[FieldError] = ()
+) -> JsonResponse:
     """A problem for views outside REST framework, such as the handlers of unknown addresses and server errors."""
     document = body(
-        status=status, code=code, title=_title(code), detail=detail, identifier=request_id(request)
+        status=status,
+        code=code,
+        title=_title(code),
+        detail=detail,
+        errors=errors,
+        identifier=request_id(request),
     )
     return JsonResponse(document, status=status, content_type=MEDIA_TYPE)
