@@ -26,6 +26,7 @@ from controlplane.rulesets.token_table import Token, TokenTable
 
 log = structlog.get_logger(__name__)
 SCOPE = "ruleset:read"
+NO_RULESET = "Nothing has been published to this environment yet."
 START_SECONDS = 4.0
 CLOSE_SECONDS = 2.5
 
@@ -161,7 +162,7 @@ class Serving:
 
     async def _nothing(self, send: Send) -> None:
         if self._follower.source == "database":
-            await self._problem(send, "/api/v1/ruleset", 404, code="no_ruleset")
+            await self._problem(send, "/api/v1/ruleset", 404, detail=NO_RULESET)
         else:
             await self._problem(send, "/api/v1/ruleset", 503, headers=[(b"retry-after", b"5")])
 
@@ -179,17 +180,17 @@ class Serving:
         route: str,
         status: int,
         *,
-        code: str = "",
+        detail: str = "",
         headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         """RFC 9457. Which part of a credential was wrong is not said."""
         self.requests[route, status] += 1
-        code, detail = (code, _DETAILS[code]) if code else (_CODES[status], _DETAILS[_CODES[status]])
+        code = _CODES[status]
         problem = {
             "type": f"/problems/{code}",
             "title": HTTPStatus(status).phrase,
             "status": status,
-            "detail": detail,
+            "detail": detail or _DETAILS[code],
             "code": code,
         }
         body = json.dumps(problem).encode()
@@ -240,7 +241,6 @@ _DETAILS = {
     "not_authenticated": "Send a valid token: Authorization: Bearer cp_…",
     "forbidden": "This token may not do that.",
     "not_found": "There is nothing at this address.",
-    "no_ruleset": "Nothing has been published to this environment yet.",
     "method_not_allowed": "Use one of the methods in Allow.",
     "not_acceptable": "The ruleset comes as br, zstd, gzip or identity.",
     "unavailable": "The database is not answering and nothing is kept from before; try again.",

@@ -203,7 +203,7 @@ def test_environment_without_a_revision__is_404(production: str, tmp_path: Path)
     with Serve(tmp_path) as serve:
         text = token()
         until(lambda: serve.ruleset(text).status_code == 404, seconds=3, what="the token's recognition")
-        assert serve.ruleset(text).json()["code"] == "no_ruleset"
+        assert serve.ruleset(text).json()["detail"] == "Nothing has been published to this environment yet."
 
 
 def test_events__posted_to_serve__are_taken_in(serve: Serve) -> None:
