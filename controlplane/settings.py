@@ -302,6 +302,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Control plane",
     "SITE_SUBHEADER": "for recommender systems",
     "SITE_SYMBOL": "tune",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("core/icon.svg")},
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("core/pages.css")],

@@ -15,7 +15,7 @@ from controlplane.evidence import selectors as evidence
 from controlplane.evidence.models import Analysis
 from experiments import selectors
 from experiments.models import Experiment, ExperimentPointer
-from experiments.pages import health, results
+from experiments.pages import health, results, words
 
 ROLES = frozenset({"analyst"})
 ALARMS, DECIDE, RUNNING = 10, 20, 30
@@ -37,7 +37,7 @@ class Standing:
         return self.analysis.result if self.analysis else {}
 
     @property
-    def words(self) -> set[str]:
+    def verdicts(self) -> set[str]:
         """The verdicts of its arms."""
         return {one["word"] for one in self.result.get("verdicts", [])}
 
@@ -52,7 +52,7 @@ def panels(actor: Actor, *, environment: str, at: datetime) -> list[Panel]:
         return []
     standings = _standings(environment)
     alarms = [one for one in standings if one.alarms]
-    ready = [one for one in standings if not one.alarms and one.words & {"ship", "stop", "hold"}]
+    ready = [one for one in standings if not one.alarms and one.verdicts & {"ship", "stop", "hold"}]
     found = [_running(standings, at=at), _ready(ready)]
     if alarms:
         found.append(_alarms(alarms))
@@ -90,9 +90,9 @@ def _ready(standings: list[Standing]) -> Panel:
     rows = []
     for one in standings:
         verdict = next(v for v in one.result["verdicts"] if v["word"] in {"ship", "stop", "hold"})
-        tone = results.TONES[verdict["word"]]
+        line = results.verdict_line(one.result, verdict, words.titles(one.pointer.version.content))
         rows.append(
-            Row(one.experiment.title, _page(one.experiment), verdict["reasons"][0], verdict["word"], tone)
+            Row(one.experiment.title, _page(one.experiment), line.sentence, verdict["word"], line.tone)
         )
     empty = "No result is clear enough to decide. Results are renewed every quarter of an hour while an experiment runs."
     return Panel(

@@ -138,4 +138,5 @@ class AnalysisAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Analysis]:
-        return super().get_queryset(request).defer("sql")
+        rows: QuerySet[Analysis] = super().get_queryset(request)
+        return rows.defer("sql")

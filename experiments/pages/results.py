@@ -48,7 +48,9 @@ class Effect:
     control: str = ""
     treatment: str = ""
     relative: str = ""
+    relative_range: str = ""
     absolute: str = ""
+    absolute_range: str = ""
     always_valid: str = ""
     p_value: str = ""
     missing: str = ""
@@ -64,7 +66,7 @@ def context(
     effects = list(_effects(result, titles, read_as))
     return {
         "analysis": analysis,
-        "verdicts": [_verdict(result, one, titles) for one in result["verdicts"]],
+        "verdicts": [verdict_line(result, one, titles) for one in result["verdicts"]],
         "enough": _enough_data(result, phase, content),
         "note": experiment.unit_note,
         "health": health.strip(result, analysis, phase, at=at),
@@ -106,43 +108,45 @@ def _ordered(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
-def _verdict(result: Mapping[str, Any], verdict: Mapping[str, Any], titles: Mapping[str, str]) -> VerdictLine:
+def verdict_line(
+    result: Mapping[str, Any], verdict: Mapping[str, Any], titles: Mapping[str, str]
+) -> VerdictLine:
+    """One arm's verdict in words; what every page says about it."""
     arm = titles.get(verdict["arm"], verdict["arm"])
     alarm = result["sample_ratio"].get("level") == "alarm"
     sentences = (
         ["The arms' sizes do not fit the plan: do not read these results before the cause is found."]
         if alarm
         else [
-            _primary_sentence(result, verdict, arm=arm, titles=titles),
+            *_primary_sentences(result, verdict, arm=arm, titles=titles),
             *_guardrail_sentences(result, verdict),
-            READINGS[verdict["reading"]],
         ]
     )
     word = verdict["word"]
     return VerdictLine(arm, word.capitalize(), TONES[word], " ".join(sentences), tuple(verdict["reasons"]))
 
 
-def _primary_sentence(
+def _primary_sentences(
     result: Mapping[str, Any], verdict: Mapping[str, Any], *, arm: str, titles: Mapping[str, str]
-) -> str:
+) -> list[str]:
     plan = result["request"]["plan"]
     measured = _measured(result, plan["primary"])
     metric, answer = measured["metric"], _comparison(result, plan["primary"], verdict["arm"])
     name, control = _name(metric), titles.get(plan["control"], plan["control"])
     if "undefined" in answer:
-        return f"No answer on “{name}” yet: {answer['detail']}"
-    if (
-        verdict["alpha"] != answer["alpha"]
-    ):  # several arms share the level; the rule's own sentence has the numbers
-        return str(verdict["reasons"][0])
+        return [f"{arm}: no answer on “{name}” yet. {answer['detail']}"]
+    read = READINGS[verdict["reading"]]
+    # Where several arms share the level, the rule's own sentence has the numbers at each one's part of it.
+    if verdict["alpha"] != answer["alpha"]:
+        return [f"{arm}: {verdict['reasons'][0]}"]
     interval = answer if verdict["reading"] == "fixed_horizon" else answer["always_valid"]
     if "undefined" in interval:
-        return f"“{name}” cannot be read yet: {interval['detail']}"
+        return [f"“{name}” cannot be read yet: {interval['detail']}"]
     numbers = _change(metric, answer, interval)
     if reading.effect(metric, answer, reading=verdict["reading"]) == "unclear":
-        return f"{arm} does not differ clearly from {control} on “{name}”: {numbers}."
+        return [f"{arm} does not differ clearly from {control} on “{name}”: {numbers}.", read]
     verb = "raises" if answer["difference"] > 0 else "lowers"
-    return f"{arm} {verb} “{name}” by {numbers.lstrip('+−')}."
+    return [f"{arm} {verb} “{name}” by {numbers.lstrip('+−')}.", read]
 
 
 def _change(metric: Mapping[str, Any], answer: Mapping[str, Any], interval: Mapping[str, Any]) -> str:
@@ -171,9 +175,9 @@ def _guardrail_sentences(result: Mapping[str, Any], verdict: Mapping[str, Any]) 
 
 
 def _enough_data(result: Mapping[str, Any], phase: Phase, content: Mapping[str, Any]) -> str:
-    """When the planned number of units is reached at the present pace; nothing once it is, or when it has ended."""
+    """When the planned number of units is reached at the present pace; nothing after an alarm or the end."""
     planned, units = content["planned_units"], result["units"]
-    if phase.ended_at is not None:
+    if phase.ended_at is not None or result["sample_ratio"].get("level") == "alarm":
         return ""
     if units >= planned:
         return f"The planned {planned:,} units are reached."
@@ -220,11 +224,12 @@ def _effect(
         sizes=f"{answer['n_control']:,} / {answer['n_treatment']:,}",
         control=words.level(metric, answer["control"]),
         treatment=words.level(metric, answer["treatment"]),
-        relative=f"no ratio: {relative['detail']}"
+        relative="no ratio" if "undefined" in relative else words.percent(relative["estimate"], signed=True),
+        relative_range=relative["detail"]
         if "undefined" in relative
-        else f"{words.percent(relative['estimate'], signed=True)} ({words.percent_range(relative['interval'])})",
-        absolute=f"{words.difference(metric, answer['difference'])} "
-        f"({words.difference_range(metric, answer['interval'])})",
+        else words.percent_range(relative["interval"]),
+        absolute=words.difference(metric, answer["difference"]),
+        absolute_range=words.difference_range(metric, answer["interval"]),
         always_valid=anytime["detail"]
         if "undefined" in anytime
         else words.difference_range(metric, anytime["interval"]),
@@ -234,7 +239,15 @@ def _effect(
 
 def _effects_summary(rows: list[Effect]) -> str:
     said = [
-        f"{row.metric}, {row.arm}: {row.missing or row.relative if not row.relative.startswith('no') else row.absolute}"
+        f"{row.metric}, {row.arm}: "
+        + (
+            row.missing
+            or (
+                f"{row.relative} ({row.relative_range}), {row.word}"
+                if row.relative != "no ratio"
+                else f"{row.absolute} ({row.absolute_range}), {row.word}"
+            )
+        )
         for row in rows
     ]
     return f"Interval plot of {len(rows)} comparisons with control. {'; '.join(said)}."

@@ -36,7 +36,7 @@
   const axis = (paint, say, more) => ({
     type: "value", scale: true, axisLine: { show: false }, axisTick: { show: false }, splitNumber: 4,
     axisLabel: { color: paint.quiet, formatter: say, hideOverlap: true, fontSize: 12 },
-    splitLine: { lineStyle: { color: paint.line } }, ...more,
+    splitLine: { lineStyle: { color: paint.line }, showMinLine: false, showMaxLine: false }, ...more,
   });
   const zero = (paint, direction) => ({
     silent: true, symbol: "none", label: { show: false }, lineStyle: { color: paint.strong, width: 1.5, type: "solid" },
@@ -127,7 +127,7 @@
         option.series.push(bar(at.fixed, 5, 0));
         option.series.push({
           ...on, type: "scatter", data: [[at.at, row]], symbol: SHAPES[row], symbolSize: 12, z: 4, tooltip: { formatter: words },
-          itemStyle: { color: effect === "unclear" ? paint.ground : colour, borderColor: colour, borderWidth: 2.5 },
+          itemStyle: { color: effect === "unclear" ? paint.ground : colour, borderColor: colour, borderWidth: 2.5, opacity: 1 },
         });
       });
       option.series.push({
@@ -235,7 +235,7 @@
     const series = rows.flatMap((row, index) => [
       ...(row.chance ? [{ type: "line", data: [[row.chance.low, index], [row.chance.high, index]], symbol: "none", lineStyle: { color: paint.line, width: 14, cap: "butt" }, silent: true, z: 2 }] : []),
       ...(row.planned !== null ? [{ type: "scatter", data: [[row.planned, index]], symbol: "rect", symbolSize: [2, 20], itemStyle: { color: paint.quiet }, tooltip: { formatter: words(row) }, z: 3 }] : []),
-      ...(row.served !== null ? [{ type: "scatter", data: [[row.served, index]], symbol: SHAPES[index], symbolSize: 12, itemStyle: { color: paint.arms[index % 4] }, tooltip: { formatter: words(row) }, z: 4 }] : []),
+      ...(row.served !== null ? [{ type: "scatter", data: [[row.served, index]], symbol: SHAPES[index], symbolSize: 12, itemStyle: { color: paint.arms[index % 4], opacity: 1 }, tooltip: { formatter: words(row) }, z: 4 }] : []),
     ]);
     box.style.height = `${36 * rows.length + 40}px`;
     chart.resize();
