@@ -59,9 +59,10 @@ def _mint(installation: Installation, key: str, **more: Any) -> str:
 
 
 def _furnish(installation: Installation) -> None:
-    items = [{"id": f"item-{number}", "title": f"Item {number}"} for number in range(1, 9)]
+    items = [{"item_id": f"item-{number}", "title": f"Item {number}"} for number in range(1, 9)]
     surface = {"kind": "home-feed", "slots": 6, "fallback": ["item-1", "item-2"]}
     with installation.control() as control:
-        control.upload("admin", "/items/bulk", [json.dumps(item).encode() for item in items])
+        taken = control.upload("admin", "/items/bulk", [json.dumps(item).encode() for item in items])
+        assert taken["created"] == len(items), taken
         control.create("admin", "surfaces", {"key": SURFACE, "title": "Home feed", "content": surface})
         control.act("admin", "surfaces", SURFACE, "publish", {"environment": "production"})
