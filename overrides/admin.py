@@ -264,7 +264,7 @@ class OverrideAdmin(RecordAdmin):
         except windows.WindowError as error:
             return {"problems": [str(error)]}
         except DomainError as error:
-            lines = [f"{_label(one.field)}: {one.message}. {one.remedy}" for one in error.errors]
+            lines = [f"{_label(one.field)}: {one.sentence}" for one in error.errors]
             return {"problems": lines or [error.detail]}
         return {
             "preview": found,

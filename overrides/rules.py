@@ -33,14 +33,13 @@ LARGEST_FACTOR: Final = 100.0
 def check(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content with every field in place. Raises InvalidInput naming all that is wrong."""
     given = Content(content, known=FIELDS)
-    kind = given.choice("type", TYPES)
-    items = given.texts("items", most=MAX_PINS if kind == "pin" else MAX_ITEMS)
-    condition = given.condition("condition")
+    chosen = given.choice("type", TYPES)
+    kind = chosen if given.given("type") in TYPES else ""
     whole: dict[str, Any] = {
         "type": kind,
         "surfaces": sorted(given.texts("surfaces", most=100, longest=64)),
-        "items": items,
-        "condition": condition,
+        "items": given.texts("items", most=MAX_PINS if kind == "pin" else MAX_ITEMS),
+        "condition": given.condition("condition"),
         "position": given.whole("position", least=1, most=MAX_POSITION, default=1) if kind == "pin" else None,
         "factor": _factor(given, kind),
         "when": _when(given),
@@ -50,8 +49,11 @@ def check(content: Mapping[str, Any]) -> dict[str, Any]:
         "must_match_filters": given.flag("must_match_filters", default=True),
         "time_zone": _time_zone(given),
     }
-    _check_target(given, kind, items, condition)
-    if kind == "pin" and not _expires(whole["windows"]):
+    if not kind:
+        given.done("override")  # what else it must say depends on its type
+    _check_target(given, kind)
+    unread = any(error.field.startswith("content.windows") for error in given.errors)
+    if kind == "pin" and not unread and not _expires(whole["windows"]):
         given.wrong("windows", "a pin needs an end", "Give every window an until.")
     if kind != "pin" and given.given("position") is not None:
         given.wrong("position", f"has no meaning for a {kind}", "Leave it out.")
@@ -65,7 +67,7 @@ def _factor(given: Content, kind: str) -> float | None:
     elif kind == "bury":
         factor = given.number("factor", least=0.0001, most=1.0)
     else:
-        if given.given("factor") is not None:
+        if kind and given.given("factor") is not None:
             given.wrong("factor", f"has no meaning for a {kind}", "Leave it out.")
         return None
     if factor is None and given.given("factor") is None:
@@ -106,13 +108,14 @@ def _when(given: Content) -> dict[str, Any]:
     return found
 
 
-def _check_target(given: Content, kind: str, items: list[str], condition: Mapping[str, Any] | None) -> None:
+def _check_target(given: Content, kind: str) -> None:
+    items, condition = given.given("items"), given.given("condition")
     if kind == "pin":
-        if condition is not None:
+        if condition:
             given.wrong("condition", "a pin names its items", "Use items, or boost instead.")
         if not items:
             given.wrong("items", "a pin needs items", "Name the items in the order they shall stand.")
-    elif not items and condition is None:
+    elif not items and not condition:
         given.wrong("items", f"a {kind} needs items or a condition", "Say which items it is about.")
 
 
@@ -189,7 +192,18 @@ def sentence(content: Mapping[str, Any]) -> str:
 
 
 def _what(content: Mapping[str, Any]) -> str:
-    items = content["items"]
-    if items:
-        return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+    items, condition = content["items"], content["condition"]
+    named = ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+    matching = _matching(condition) if condition else ""
+    return " and ".join(part for part in (named, matching) if part)
+
+
+def _matching(condition: Mapping[str, Any]) -> str:
+    """Plain equalities in words; anything else is looked up on the rule's own page."""
+    if all(isinstance(value, str | int | float) for value in condition.values()):
+        return "items with " + " and ".join(f"{name} {_word(value)}" for name, value in condition.items())
     return "items that match a condition"
+
+
+def _word(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

@@ -83,7 +83,8 @@ class Content:
                 name, f"lies outside {least:g} to {most:g}", f"Write a number from {least:g} to {most:g}."
             )
             return default
-        return value
+        # 2.0 and 2 are one number and get one spelling, so that equal content has equal digests.
+        return int(value) if float(value).is_integer() else value
 
     def texts(self, name: str, *, most: int, longest: int = 128) -> list[str]:
         """A list of distinct texts; absent is empty."""

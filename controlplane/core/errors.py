@@ -15,6 +15,12 @@ class FieldError:
     message: str
     remedy: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """Message and remedy as people read them: "Is too long. Shorten it." """
+        message = f"{self.message[:1].upper()}{self.message[1:]}"
+        return f"{message.rstrip('.')}. {self.remedy}".strip()
+
     def to_json(self) -> dict[str, str]:
         return {"field": self.field, "message": self.message, "remedy": self.remedy}
 

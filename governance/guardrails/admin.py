@@ -182,7 +182,9 @@ def _reach(content: Mapping[str, Any]) -> dict[str, Any]:
     try:
         whole = services.judge(content)
     except DomainError as error:
-        return {"problems": [f"{one.message}. {one.remedy}" for one in error.errors] or [error.detail]}
+        return {
+            "problems": [f"{_label(one.field)}: {one.sentence}" for one in error.errors] or [error.detail]
+        }
     found = selectors.reach(whole)
     return {
         "reach": found,
@@ -193,6 +195,12 @@ def _reach(content: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": whole["threshold"],
         "line": showing.threshold_line(whole, found),
     }
+
+
+def _label(path: str) -> str:
+    """The words that stand at the form field a content path belongs to."""
+    name = GuardrailForm().field_of(path)
+    return str(GuardrailForm.base_fields[name].label or name).capitalize() if name else path
 
 
 def _stage(live: Mapping[str, Any] | None, number: int | None, newest: int) -> tuple[str, str]:

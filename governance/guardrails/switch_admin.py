@@ -14,17 +14,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from controlplane.core.errors import DomainError
-from controlplane.core.models import AuditEvent
 from controlplane.core.operations import subject_of
 from controlplane.core.pages import environment as environments
 from controlplane.core.pages.records import actor_may_here, may_somewhere
 from controlplane.core.pages.rows import ReadOnlyAdmin
 from controlplane.core.pages.site import actor_of
+from controlplane.core.selectors import history_of
 from governance.guardrails import selectors, services
 from governance.guardrails.forms import ThrowForm, suggested_key
 from governance.guardrails.models import KillSwitch
-
-HISTORY_LENGTH = 50
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -106,7 +104,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         except DomainError as error:
             for problem in error.errors:
                 field = problem.field if problem.field in form.fields else None
-                form.add_error(field, f"{problem.message}. {problem.remedy}")
+                form.add_error(field, problem.sentence)
             if not error.errors:
                 form.add_error(None, error.detail)
             return None
@@ -170,7 +168,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
             "problem": problem,
             "may_release": switch.released_at is None
             and actor_may_here(actor_of(request), "guardrails.release_kill_switch", switch),
-            "history": AuditEvent.objects.filter(subject=subject_of(switch)).order_by("-id")[:HISTORY_LENGTH],
+            "history": history_of(subject_of(switch)),
         }
         return TemplateResponse(
             request, "guardrails/killswitch.html", context, status=200 if problem is None else 409

@@ -22,12 +22,10 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from controlplane.core.actors import Actor
 from controlplane.core.api.records import carrying_revision
 from controlplane.core.errors import DomainError, Stale
-from controlplane.core.models import AuditEvent
 from controlplane.core.pages import environment as environments
 from controlplane.core.pages.site import actor_of
 from controlplane.core.records import Record, valid_key
-
-HISTORY_LENGTH = 50
+from controlplane.core.selectors import history_of
 
 
 class RecordForm(forms.Form):
@@ -272,7 +270,7 @@ class RecordAdmin(ModelAdmin):
             form.conflict = True  # type: ignore[attr-defined]  # tells the template to show both edits
         except DomainError as error:
             for problem in error.errors:
-                form.add_error(form.field_of(problem.field), f"{problem.message} {problem.remedy}".strip())
+                form.add_error(form.field_of(problem.field), problem.sentence)
             if not error.errors:
                 form.add_error(None, error.detail)
         return None
@@ -309,9 +307,7 @@ class RecordAdmin(ModelAdmin):
                 ],
                 "versions": list(record.versions.order_by("-number")[:20]),
                 "pointers": list(record.pointers.select_related("version").order_by("environment")),
-                "history": list(
-                    AuditEvent.objects.filter(subject=record.subject).order_by("-id")[:HISTORY_LENGTH]
-                ),
+                "history": history_of(record.subject),
                 "parts_above": self.parts_above(request, record),
                 "parts_below": self.parts_below(request, record),
                 "newest": record.newest(),
