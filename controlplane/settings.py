@@ -229,7 +229,9 @@ SPECTACULAR_SETTINGS = {
 # --- tasks -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
+# A lost task is the next sweep's; one not yet acknowledged when the broker goes away would take the worker with it
+# (kombu's Redis transport then asks a connection that is gone).
+CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
