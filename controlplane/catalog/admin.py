@@ -28,11 +28,11 @@ from controlplane.catalog.models import Attribute, Audience, Environment, Item, 
 from controlplane.core.actors import Actor
 from controlplane.core.admin import OperationPages, show_refusal
 from controlplane.core.errors import DomainError
-from controlplane.core.models import AuditEvent
 from controlplane.core.operations import subject_of
 from controlplane.core.pages.records import RecordAdmin, RecordForm, Verb, may_somewhere
 from controlplane.core.pages.rows import ReadOnlyAdmin
 from controlplane.core.pages.site import actor_of
+from controlplane.core.selectors import history_of
 
 
 def _publishing(noun: str, publish: Callable[..., Any], withdraw: Callable[..., Any]) -> tuple[Verb, Verb]:
@@ -179,7 +179,7 @@ class EditedRowPages(OperationPages):
                 else:
                     messages.success(request, f"{row} is saved.")
                     return HttpResponseRedirect(self._list())
-        history = AuditEvent.objects.filter(subject=subject_of(row))[:50]
+        history = history_of(subject_of(row))
         return self.form_page(request, form, title=str(row), submit="Save", history=history)
 
     def _list(self) -> str:

@@ -29,6 +29,7 @@ from controlplane.core.pages.records import may_somewhere
 from controlplane.core.pages.rows import ReadOnlyAdmin
 from controlplane.core.pages.site import actor_of
 from controlplane.core.records import valid_key
+from controlplane.core.selectors import history_of
 
 admin.site.unregister(Group)  # roles stand in one table, not in groups
 
@@ -174,7 +175,7 @@ class UserAdmin(OperationPages):
             title=user.username,
             submit="Give the role",
             grants=RoleGrant.objects.filter(user=user).order_by("role", "surface"),
-            history=AuditEvent.objects.filter(subject=subject_of(user))[:50],
+            history=history_of(subject_of(user)),
         )
 
     def _change(self, request: HttpRequest, user: User, form: GrantForm) -> HttpResponse | None:
@@ -273,7 +274,7 @@ class TokenAdmin(OperationPages):
             "text": text,
             "may_rotate": actor_of(request).may("core.rotate_token"),
             "may_revoke": actor_of(request).may("core.revoke_token"),
-            "history": AuditEvent.objects.filter(subject=subject_of(token))[:50],
+            "history": history_of(subject_of(token)),
         }
         response = TemplateResponse(request, "core/token.html", context)
         response["Cache-Control"] = "no-store"

@@ -20,12 +20,12 @@ from unfold.widgets import (
 from controlplane.catalog.selectors import surface_keys
 from controlplane.core.admin import OperationPages, show_refusal
 from controlplane.core.errors import DomainError
-from controlplane.core.models import AuditEvent
 from controlplane.core.operations import subject_of
 from controlplane.core.pages import environment as environments
 from controlplane.core.pages.records import may_somewhere
 from controlplane.core.pages.rows import ReadOnlyAdmin
 from controlplane.core.pages.site import actor_of
+from controlplane.core.selectors import history_of
 from controlplane.events import selectors, services
 from controlplane.events.models import Erasure, IngestCount, QuarantinedRecord, RetentionRule
 from controlplane.events.schemas import MAX_UNIT_ID, TYPES
@@ -183,7 +183,7 @@ class RetentionAdmin(OperationPages):
             title=f"How long {rule.type} events stay",
             submit="Save",
             words="The next nightly sweep drops what is older, for good.",
-            history=AuditEvent.objects.filter(subject=subject_of(rule))[:50],
+            history=history_of(subject_of(rule)),
         )
 
     def _kept(self, request: HttpRequest, rule: RetentionRule) -> HttpResponse:

@@ -21,12 +21,12 @@ from unfold.widgets import (
 from controlplane.core.admin import OperationPages, show_refusal
 from controlplane.core.api.records import carrying_revision
 from controlplane.core.errors import DomainError
-from controlplane.core.models import AuditEvent
 from controlplane.core.operations import subject_of
 from controlplane.core.pages import environment as environments
 from controlplane.core.pages.records import may_somewhere
 from controlplane.core.pages.rows import ReadOnlyAdmin
 from controlplane.core.pages.site import actor_of
+from controlplane.core.selectors import history_of
 from controlplane.rulesets import selectors, services
 from controlplane.rulesets.difference import difference
 from controlplane.rulesets.models import Head, Hold, Revision, RevisionSection
@@ -219,6 +219,6 @@ class HoldAdmin(OperationPages):
             "changes": changes,
             "problem": problem,
             "may_release": standing and may_somewhere(request, "rulesets.release_hold"),
-            "history": list(AuditEvent.objects.filter(subject=subject_of(hold)).order_by("-id")[:50]),
+            "history": history_of(subject_of(hold)),
             "list_address": reverse("admin:rulesets_hold_changelist"),
         }
