@@ -30,12 +30,14 @@ def test_up__on_an_empty_folder__is_ready_and_its_logs_are_clean(installation: I
 def test_kill__each_process_while_events_are_sent__loses_and_doubles_nothing(
     name: str, installation: Installation, token: str, tmp_path: Path
 ) -> None:
+    others = {other: installation.pid(other) for other in LONG_LIVED if other != name}
     with Traffic(installation, token, f"kill-{name}", tmp_path) as traffic:
         died_at, back_at = installation.kill(name)
         time.sleep(1)
 
     traffic.check()
     assert traffic.decided_between(died_at, back_at) > 10
+    assert {other: installation.pid(other) for other in others} == others, "it took others with it"
     assert installation.verify_audit().startswith("intact: ")
 
 
