@@ -44,7 +44,8 @@ class Effect:
     stratum: str = ""
     word: str = ""
     tone: Tone = "neutral"
-    sizes: str = ""
+    n_control: str = ""
+    n_treatment: str = ""
     control: str = ""
     treatment: str = ""
     relative: str = ""
@@ -221,7 +222,8 @@ def _effect(
         stratum=stratum,
         word=word,
         tone=EFFECT_TONES[word],
-        sizes=f"{answer['n_control']:,} / {answer['n_treatment']:,}",
+        n_control=f"{answer['n_control']:,}",
+        n_treatment=f"{answer['n_treatment']:,}",
         control=words.level(metric, answer["control"]),
         treatment=words.level(metric, answer["treatment"]),
         relative="no ratio" if "undefined" in relative else words.percent(relative["estimate"], signed=True),
