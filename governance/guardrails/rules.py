@@ -65,7 +65,7 @@ def _of_action(given: Content, name: str, action: str, owner: str) -> Any:
 
 def _regions(given: Content, action: str) -> list[str]:
     regions = given.texts("regions", most=250, longest=6)
-    if action == "region_block" and not regions:
+    if action == "region_block" and not given.given("regions"):
         given.wrong("regions", "a region block needs regions", 'Write codes such as "DE" or "US-CA".')
     if action != "region_block" and regions:
         given.wrong("regions", f"has no meaning for {action}", "Leave it out.")
@@ -113,6 +113,8 @@ def is_looser(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     }
     if not same or before["threshold"] is None or after["threshold"] is None:
         return True
+    if before["op"] in {"==", "!="}:
+        return bool(after["threshold"] != before["threshold"])
     rising = before["op"] in {">=", ">"}
     return bool(
         after["threshold"] > before["threshold"] if rising else after["threshold"] < before["threshold"]
