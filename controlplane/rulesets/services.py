@@ -15,10 +15,11 @@ from psycopg import errors as postgres
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, InvalidInput, NotFound
 from controlplane.core.findings import Severity
-from controlplane.core.models import ApiToken, AuditEvent, Reaction, User
+from controlplane.core.models import AuditEvent, Reaction
 from controlplane.core.operations import operation
 from controlplane.core.policies import ApprovalRequired, NeedsApproval
 from controlplane.core.registry import every, register
+from controlplane.core.selectors import actor_names
 from controlplane.rulesets import selectors
 from controlplane.rulesets.compiling import Compiled, compile_environment, settle
 from controlplane.rulesets.fragments import Fragment
@@ -83,26 +84,18 @@ def _publish(environment: str, *, cause: str, at: datetime, actor: Actor | None)
 
 def _latest_write(environment: str, head: Revision | None) -> tuple[str, str]:
     """What was done since the head was made, in words, and who did the last of it."""
+    titles = {known.name: known.title for known in every() if known.publishes}
     latest = [
         event
-        for event in AuditEvent.objects.order_by("-id")[:20]
+        for event in AuditEvent.objects.filter(operation__in=titles).order_by("-id")[:20]
         if event.environment in {"", environment} and (head is None or event.at > head.at)
     ]
     if not latest:
         return "recompile", ""
     last, more = latest[0], f" and {len(latest) - 1} more" if len(latest) > 1 else ""
-    titles = {known.name: known.title for known in every()}
-    title = titles.get(last.operation, last.operation)
-    return f"{title}: {last.subject.partition(':')[2]}{more}", _name_of(last)
-
-
-def _name_of(event: AuditEvent) -> str:
-    """The actor's name as people know it; its id when it is gone."""
-    if event.actor_kind == "user" and event.actor_id.isdigit():
-        name = User.objects.filter(pk=int(event.actor_id)).values_list("username", flat=True).first()
-    else:
-        name = ApiToken.objects.filter(prefix=event.actor_id).values_list("name", flat=True).first()
-    return name or event.actor_id
+    about = last.subject.partition(":")[2].strip("*")
+    who = (last.actor_kind, last.actor_id)
+    return f"{titles[last.operation]}{': ' if about else ''}{about}{more}", actor_names([who])[who]
 
 
 @register("rulesets.publish", title="Compile and publish now")

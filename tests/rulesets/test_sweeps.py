@@ -33,8 +33,8 @@ def test_reaction__of_an_operation_that_publishes__is_delivered_as_a_revision(pr
 
     assert outcome["failed"] == 0
     revision = Revision.objects.get()
-    assert revision.cause.endswith(": vip and 1 more")
-    assert revision.author == "1"  # nobody of that id is known here, so the id stands for the name
+    assert revision.cause == "Put an audience live in an environment: vip"
+    assert revision.author == "user 1"  # nobody of that id is known here, so the id stands for the name
 
 
 def test_sweep__publishes_every_environment_and_ends_holds(production: str, operator: Actor) -> None:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from controlplane.core.api.authentication import actor_of
+from controlplane.core.api.environments import asked_environment, check_reads
 from controlplane.core.api.records import (
     IF_MATCH,
     RulesetAnswer,
@@ -56,7 +57,7 @@ class RevisionList(mixins.ListModelMixin, viewsets.GenericViewSet[Revision]):
     view_permission: ClassVar[str] = "rulesets.view"
 
     def get_queryset(self) -> QuerySet[Revision]:
-        return selectors.revisions(self.request.query_params.get("environment", ""))
+        return selectors.revisions(asked_environment(self.request))
 
 
 class RevisionView(APIView):
@@ -66,7 +67,7 @@ class RevisionView(APIView):
 
     @extend_schema(responses={200: RevisionDetail})
     def get(self, request: Request, environment: str, number: int) -> Response:
-        return Response(RevisionDetail(selectors.revision(environment, number)).data)
+        return Response(RevisionDetail(selectors.revision(check_reads(request, environment), number)).data)
 
 
 class DifferenceView(APIView):
@@ -76,6 +77,7 @@ class DifferenceView(APIView):
 
     @extend_schema(responses={200: DifferenceRead})
     def get(self, request: Request, environment: str, before: int, after: int) -> Response:
+        check_reads(request, environment)
         sections = [selectors.sections(selectors.revision(environment, number)) for number in (before, after)]
         changes = [change.to_json() for change in difference(*sections)]
         return Response({"environment": environment, "before": before, "after": after, "changes": changes})
@@ -105,7 +107,7 @@ class HoldViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     view_permission: ClassVar[str] = "rulesets.view"
 
     def get_queryset(self) -> QuerySet[Hold]:
-        return selectors.holds(self.request.query_params.get("environment", ""))
+        return selectors.holds(asked_environment(self.request))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         hold = self.get_object()
@@ -138,6 +140,7 @@ class HoldViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     def release_preview(self, request: Request, pk: str) -> Response:
         """What would change for shoppers if the hold were released now."""
         hold = get_object_or_404(Hold.objects.select_related("from_revision"), pk=pk)
+        check_reads(request, hold.environment)
         now_served, then_served = services.preview_release(hold, at=datetime.now(UTC))
         head = selectors.head(hold.environment)
         changes = [change.to_json() for change in difference(now_served, then_served)]
