@@ -230,6 +230,8 @@ def analyse_experiment(
             f"{experiment.subject} is at version {experiment.row_version}; you saw {expects}",
             extra={"row_version": experiment.row_version, "expected": expects},
         )
+    if as_of is not None and as_of > at:
+        raise InvalidInput.on("as_of", "is in the future", "Name a moment that has passed, or leave it out.")
     request = analysis_request(experiment, environment=environment, until=as_of or at)
     return evidence_services.run_analysis(request=request, actor=actor, at=at)
 
@@ -239,6 +241,10 @@ def analysis_request(experiment: Experiment, *, environment: str, until: datetim
     phase = experiment.phases.order_by("-number").select_related("version").first()
     if phase is None:
         raise Conflict("It has not started; there is nothing to analyse yet.")
+    if until <= phase.started_at:
+        raise InvalidInput.on(
+            "as_of", "lies before the phase began", f"Name a moment after {phase.started_at.isoformat()}."
+        )
     content = {**experiment.newest().content, "arms": phase.version.content["arms"]}
     _check_metrics(content, environment)
     metrics = evidence.live_specs(content["metrics"], environment=environment)

@@ -14,6 +14,7 @@ from controlplane.core.metrics import REQUEST_SECONDS
 
 log = structlog.get_logger("controlplane.requests")
 _ACCEPTABLE = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
@@ -39,7 +40,8 @@ class RequestMiddleware:
         elapsed = time.perf_counter() - started
         response["X-Request-Id"] = identifier
         route = getattr(request.resolver_match, "route", None) or "unmatched"
-        REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(elapsed)
+        method = request.method if request.method in _METHODS else "other"
+        REQUEST_SECONDS.labels(method, route, response.status_code).observe(elapsed)
         if not request.path.startswith(_QUIET):
             log.info(
                 "request",

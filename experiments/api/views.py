@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from controlplane.core.api.environments import check_reads
 from controlplane.core.api.records import IF_MATCH, InEnvironment, RecordViewSet, expected_version
 from controlplane.core.errors import NotFound
 from controlplane.evidence import selectors as evidence
@@ -76,7 +77,7 @@ class ExperimentViewSet(RecordViewSet):
     @action(detail=True, methods=["get"])
     def results(self, request: Request, key: str) -> Response:
         """The newest stored result. 404 while there is none."""
-        environment = request.query_params.get("environment", "production")
+        environment = check_reads(request, request.query_params.get("environment", "production"))
         latest = evidence.latest_analysis(self.record(key).subject, environment=environment)
         if latest is None:
             raise NotFound(f"{key} has no result in {environment} yet; POST to analyse makes one.")

@@ -65,7 +65,8 @@ def broken_bytes(good: Any) -> Iterator[Mutation]:
 
 def other_tops() -> Iterator[Mutation]:
     """JSON that is no object."""
-    for top in ([1], "text", 7, 2.5, True, [{}]):
+    tops: tuple[Any, ...] = ([1], "text", 7, 2.5, True, [{}])
+    for top in tops:
         yield Mutation(f"top {top!r}", json.dumps(top).encode())
 
 

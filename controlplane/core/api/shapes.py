@@ -12,7 +12,7 @@ from controlplane.core.errors import FieldError
 
 LONGEST_ECHO: Final = 60
 # Field -> JSON type, what people call it, and what to write.
-_TYPES: Final[tuple[tuple[type, type, str, str], ...]] = (
+_TYPES: Final[tuple[tuple[type[Any], type[Any], str, str], ...]] = (
     (serializers.BooleanField, bool, "true or false", "Write true or false, without quotes."),
     (serializers.IntegerField, int, "a whole number", "Write a whole number, without quotes."),
     (serializers.ChoiceField, str, "text", "Write text in quotes."),
@@ -45,6 +45,10 @@ def wrong_types(values: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Fi
     ]
 
 
+def _is(value: Any, kind: type[Any]) -> bool:
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
 def _complaints(path: str, value: Any, field: Any) -> Iterator[FieldError]:
     wanted = next(
         ((kind, said, remedy) for known, kind, said, remedy in _TYPES if isinstance(field, known)), None
@@ -52,11 +56,11 @@ def _complaints(path: str, value: Any, field: Any) -> Iterator[FieldError]:
     if wanted is None:
         return
     kind, said, remedy = wanted
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    if not _is(value, kind):
         yield FieldError(path, f"is not {said}", remedy)
     elif isinstance(field, serializers.ChoiceField) and value not in field.choices:
         among = ", ".join(str(choice) for choice in field.choices)
-        yield FieldError(path, f"{value[:LONGEST_ECHO]!r} is not one of them", f"Choose one of {among}.")
+        yield FieldError(path, f"{str(value)[:LONGEST_ECHO]!r} is not one of them", f"Choose one of {among}.")
     elif isinstance(field, serializers.ListField):
         for index, one in enumerate(value):
             if one is None:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from controlplane.core import services
 from controlplane.core.api.authentication import actor_of
+from controlplane.core.api.environments import within_reach
 from controlplane.core.api.records import IF_MATCH, expected_version, takes_nothing
 from controlplane.core.api.serializers import (
     AuditEventRead,
@@ -91,6 +92,7 @@ class FindingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[OpenFinding]
 
     def get_queryset(self) -> QuerySet[OpenFinding]:
         rows = _filtered(super().get_queryset(), self.request, ("subject", "severity", "environment", "code"))
+        rows = within_reach(rows, self.request)
         return rows if self.request.query_params.get("all") else rows.filter(resolved_at__isnull=True)
 
 
@@ -107,9 +109,10 @@ class AuditEventViewSet(
     view_permission: ClassVar[str] = "core.view"
 
     def get_queryset(self) -> QuerySet[AuditEvent]:
-        return _filtered(
+        rows = _filtered(
             super().get_queryset(), self.request, ("subject", "operation", "actor_id", "environment")
         )
+        return within_reach(rows, self.request)
 
 
 class SecurityEventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[SecurityEvent]):

@@ -65,8 +65,9 @@ class ControlPlaneSite(UnfoldAdminSite):
         response: HttpResponse = super().login(request, extra_context)
         if request.method == "POST":
             signed_in = request.user.is_authenticated
+            refused = "login_locked" if getattr(request, "axes_locked_out", False) else "login_failed"
             security.record(
-                "login" if signed_in else "login_failed",
+                "login" if signed_in else refused,
                 at=datetime.now(UTC),
                 actor=actor_of(request) if signed_in else None,
                 name=request.POST.get("username", "")[:150],

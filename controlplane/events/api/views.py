@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from controlplane.catalog.selectors import environment_keys, surface_keys
 from controlplane.core.api.authentication import actor_of
+from controlplane.core.api.environments import asked_environment
 from controlplane.core.api.records import IF_MATCH, expected_version
 from controlplane.core.errors import InvalidInput
 from controlplane.events import selectors, services
@@ -34,15 +35,6 @@ from controlplane.events.models import Erasure, IngestCount, QuarantinedRecord, 
 ENVIRONMENT = OpenApiParameter("environment", description="only this environment's")
 SINCE = OpenApiParameter("since", OpenApiTypes.DATE, description="from this UTC day on")
 NUMBER = "[0-9]{1,18}"
-
-
-def asked_environment(request: Request) -> str:
-    """The environment a list is narrowed to: the one asked for, and never another than the caller's token is for."""
-    own = actor_of(request).environment or ""
-    asked = request.query_params.get("environment", "")
-    if own and asked and asked != own:
-        raise InvalidInput.on("environment", f"this token is for {own}", "Use a token of that environment.")
-    return own or asked
 
 
 def known_environment(key: str) -> str:

@@ -11,6 +11,7 @@ from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from controlplane.core.api.environments import asked_environment
 from controlplane.core.api.records import IF_MATCH, RecordRead, RecordViewSet, expected_version
 from controlplane.core.errors import InvalidInput
 from controlplane.evidence import selectors, services
@@ -65,6 +66,11 @@ class AnalysisViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Analysi
     lookup_value_regex = "[0-9]{1,18}"
     view_permission: ClassVar[str] = "evidence.view"
 
+    def get_queryset(self) -> QuerySet[Analysis]:
+        environment = asked_environment(self.request)
+        rows = super().get_queryset()
+        return rows.filter(environment=environment) if environment else rows
+
     @extend_schema(
         responses={200: AnalysisListed(many=True)},
         parameters=[
@@ -74,10 +80,9 @@ class AnalysisViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Analysi
     )
     def list(self, request: Request) -> Response:
         rows = self.get_queryset().defer("sql", "result", "request", "population").order_by("-id")
-        for field in ("subject", "environment"):
-            asked = request.query_params.get(field, "")
-            if "\x00" in asked or len(asked) > LONGEST_QUERY:
-                raise InvalidInput.on(field, "is no such name", f"Write at most {LONGEST_QUERY} characters.")
-            rows = rows.filter(**{field: asked}) if asked else rows
+        subject = request.query_params.get("subject", "")
+        if len(subject) > LONGEST_QUERY:
+            raise InvalidInput.on("subject", "is too long", f"Write at most {LONGEST_QUERY} characters.")
+        rows = rows.filter(subject=subject) if subject else rows
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(AnalysisListed(page or [], many=True).data)
