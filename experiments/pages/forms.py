@@ -205,6 +205,8 @@ class ExperimentForm(RecordForm):
         }
 
     def field_of(self, path: str) -> str | None:
+        if path == "content.arms":
+            return "arm_0_key"
         found = re.fullmatch(r"content\.arms\.(\d+)\.(\w+)", path)
         if found is None:
             return super().field_of(path)

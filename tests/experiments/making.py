@@ -104,14 +104,20 @@ def published(
     )  # fmt: skip
 
 
-def events(sizes: Mapping[str, int], rates: Mapping[str, float], *, seed: int = 1) -> list[dict[str, Any]]:
+def events(
+    sizes: Mapping[str, int], rates: Mapping[str, float], *, experiment: str = "checkout", seed: int = 1
+) -> list[dict[str, Any]]:
     """So many units in each arm, of which so many buy, most of them spending around twenty."""
     rng = random.Random(seed)
     rows = []
     for arm, size in sizes.items():
         for unit in range(size):
             user, at = f"{arm}-{unit}", rng.uniform(0, 300)
-            rows.append(lakes.exposure(user, arm, at, surface=rng.choice(["home-feed", "search"])))
+            rows.append(
+                lakes.exposure(
+                    user, arm, at, experiment=experiment, surface=rng.choice(["home-feed", "search"])
+                )
+            )
             if unit < rates[arm] * size:
                 rows += [
                     lakes.purchase(user, at + 1),
