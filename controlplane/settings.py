@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE = {
     "events.move": {"task": "events.move", "schedule": 3.0, "options": {"expires": 10}},
     "events.compact": {"task": "events.compact", "schedule": crontab(minute="7")},
     "events.retain": {"task": "events.retain", "schedule": crontab(minute="27", hour="3")},
+    "events.learn": {"task": "events.learn", "schedule": 300.0, "options": {"expires": 600}},
     "events.erase": {"task": "events.erase", "schedule": 60.0, "options": {"expires": 120}},
     "experiments.sweep": {"task": "experiments.sweep", "schedule": 30.0, "options": {"expires": 60}},
 }

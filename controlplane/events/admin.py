@@ -123,7 +123,7 @@ class QuarantineAdmin(OperationPages):
             form,
             title="Re-drive quarantine",
             submit="Re-drive",
-            words=f"{waiting} records wait in {environments.current(request)}. At most 1,000 are judged again at a "
+            words=f"Waiting in {environments.current(request)}: {waiting:,}. At most 1,000 are judged again at a "
             "time; those that are events now are taken in, the others stay with their new reason.",
         )
 

@@ -67,7 +67,7 @@ def _quarantine(environment: str, groups: list[selectors.QuarantineGroup]) -> li
         Row(
             title=f"{group.code} {group.field}".strip(),
             url=f"{address}?{urlencode({'environment': environment, 'code': group.code})}",
-            detail=f"{group.records:,} records, seen {group.times_seen:,} times: {group.sample.reason}",
+            detail=f"{group.sample.reason}; records: {group.records:,}, times seen: {group.times_seen:,}",
             state="quarantined",
             tone="warning",
         )

@@ -26,6 +26,7 @@ SOURCES = ("live", "demo")
 RECORDS_PER_TURN = 100  # judged before the loop may serve somebody else, about a millisecond
 SMALL_BODY = 64 * 1024
 MAX_BYTES_IN_FLIGHT = 256 * 2**20
+VERDICTS = ("all", "errors")
 RETRY_AFTER = "5"
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -120,11 +121,18 @@ class Ingest:
                 "leave it out",
                 field="source",
             )
+        wanted = query.get("verdicts", ["all"])[-1]
+        if wanted not in VERDICTS:
+            raise BodyRefused(
+                400,
+                "invalid_input",
+                f"verdicts must be one of {', '.join(VERDICTS)}",
+                "leave it out",
+                field="verdicts",
+            )
         await self._writer.start()
         body = await read_body(receive, announced=_announced(headers))
-        return await self._take_in(
-            body, headers, token, source=source, brief=query.get("verdicts", [""])[-1] == "errors"
-        )
+        return await self._take_in(body, headers, token, source=source, brief=wanted == "errors")
 
     async def _take_in(
         self, body: bytes, headers: Mapping[bytes, bytes], token: TokenInfo, *, source: str, brief: bool

@@ -147,6 +147,19 @@ class RetentionRule(models.Model):
         return {"type": self.type, "days": self.days}
 
 
+class LearnedContexts(models.Model):
+    """Up to when the attribute dictionary has learned from an environment's logged decisions."""
+
+    environment = models.CharField(max_length=64, unique=True)
+    received_until = models.DateTimeField()
+
+    class Meta:
+        db_table = "events_learned"
+
+    def __str__(self) -> str:
+        return f"{self.environment} until {self.received_until}"
+
+
 class Erasure(models.Model):
     """One person's request to be erased. The id itself is kept only until that is done; its salted hash stays."""
 

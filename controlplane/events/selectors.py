@@ -12,6 +12,7 @@ from controlplane.events.models import (
     BufferedEvent,
     Erasure,
     IngestCount,
+    LearnedContexts,
     QuarantinedRecord,
     RetentionRule,
 )
@@ -89,6 +90,18 @@ def last_moved_at() -> datetime | None:
     """When the newest batch came to stand in the lake; None before the first."""
     moved: datetime | None = Batch.objects.aggregate(at=Max("moved_at"))["at"]
     return moved
+
+
+def learned_until() -> dict[str, datetime]:
+    """By environment, up to when the attribute dictionary has learned from logged decisions."""
+    return dict(LearnedContexts.objects.values_list("environment", "received_until"))
+
+
+def contexts_wait() -> bool:
+    """Whether something was moved to the lake since the dictionary last learned."""
+    moved = last_moved_at()
+    learned = max(learned_until().values(), default=None)
+    return moved is not None and (learned is None or moved > learned)
 
 
 def waiting_events() -> int:

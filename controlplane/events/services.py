@@ -3,20 +3,29 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import psycopg
 from django.db import connection, transaction
 from django.db.models import Q
 
+from controlplane.catalog.services.attributes import learn
 from controlplane.core.actors import Actor
 from controlplane.core.errors import FieldError, InvalidInput, Stale
 from controlplane.core.operations import BatchReport, operation
 from controlplane.core.registry import register
 from controlplane.events import selectors
 from controlplane.events.buffer import Good, Submission, register_arrays, run, write
-from controlplane.events.models import Batch, BufferedEvent, Erasure, QuarantinedRecord, RetentionRule
+from controlplane.events.models import (
+    Batch,
+    BufferedEvent,
+    Erasure,
+    LearnedContexts,
+    QuarantinedRecord,
+    RetentionRule,
+)
 from controlplane.events.schemas import (
     DEDUPLICATION_WINDOW,
     FUTURE_TOLERANCE,
@@ -28,6 +37,9 @@ from controlplane.events.schemas import (
     check_line,
 )
 from controlplane.events.shapes import Refusal
+
+LEARN_FROM_LAST: Final = timedelta(days=1)
+"""How far back the first learning of an environment looks."""
 
 REDRIVE_AT_ONCE = 1_000
 QUARANTINE_DAYS = 90
@@ -232,3 +244,16 @@ def prune(*, at: datetime) -> dict[str, int]:
         "batches": batches.delete()[0],
         "quarantined": QuarantinedRecord.objects.filter(stale).delete()[0],
     }
+
+
+def learn_contexts(
+    *, environment: str, contexts: Sequence[Mapping[str, Any]], until: datetime, actor: Actor, at: datetime
+) -> tuple[str, ...]:
+    """Teach the attribute dictionary the contexts of logged decisions received up to `until`; says the new names.
+
+    The mark and what was learned are one transaction, so a sweep that dies learns the same again and counts it once.
+    """
+    with transaction.atomic():
+        new = learn(environment, "request", contexts, actor=actor, at=at)
+        LearnedContexts.objects.update_or_create(environment=environment, defaults={"received_until": until})
+    return new

@@ -42,6 +42,14 @@ def retain() -> str:
     return _outcome("retain", run_in_child("django", "lake_work", "retain", seconds=UPKEEP_SECONDS))
 
 
+@shared_task(name="events.learn")
+def learn() -> str:
+    """Teach the attribute dictionary what the requests of logged decisions hold."""
+    if not selectors.contexts_wait():
+        return "nothing waits"
+    return _outcome("learn", run_in_child("django", "lake_work", "learn", seconds=UPKEEP_SECONDS))
+
+
 @shared_task(name="events.erase")
 def erase() -> str:
     """Carry out the erasures people asked for."""

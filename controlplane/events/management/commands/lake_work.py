@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from controlplane.core.actors import Actor
-from controlplane.events import selectors, services, upkeep
+from controlplane.events import contexts, selectors, services, upkeep
 from controlplane.events.addresses import direct_dsn
 from controlplane.events.lake_lock import LakeBusy
 
@@ -15,14 +15,14 @@ BUSY = 75
 
 
 class Command(BaseCommand):
-    help = "Compact the lake, apply the retention rules, or carry out pending erasures."
+    help = "Compact the lake, apply the retention rules, carry out pending erasures, or learn what requests hold."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("work", choices=["compact", "retain", "erase"])
+        parser.add_argument("work", choices=["compact", "retain", "erase", "learn"])
 
     def handle(self, *args: Any, work: str, **options: Any) -> None:
         try:
-            {"compact": self._compact, "retain": self._retain, "erase": self._erase}[work]()
+            getattr(self, f"_{work}")()
         except LakeBusy as busy:
             self.stderr.write(str(busy))
             raise SystemExit(BUSY) from None
@@ -38,6 +38,21 @@ class Command(BaseCommand):
         if dropped:
             services.record_retention(dropped=dict(dropped), actor=Actor.system("beat"), at=at)
         self.stdout.write(f"dropped {sum(dropped.values())} events")
+
+    def _learn(self) -> None:
+        at = datetime.now(UTC)
+        seen = contexts.recent(
+            settings.LAKE_URL, after=selectors.learned_until(), since=at - services.LEARN_FROM_LAST
+        )
+        for environment, taken in seen.items():
+            services.learn_contexts(
+                environment=environment,
+                contexts=taken.contexts,
+                until=taken.until,
+                actor=Actor.system("worker"),
+                at=at,
+            )
+        self.stdout.write(f"learned from {sum(len(taken.contexts) for taken in seen.values())} requests")
 
     def _erase(self) -> None:
         for erasure in selectors.pending_erasures():
