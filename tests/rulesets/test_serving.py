@@ -151,6 +151,26 @@ def test_poll__without_a_valid_token__is_401_and_says_nothing(serve: Serve, sent
     assert answer.json()["detail"] == "Send a valid token: Authorization: Bearer cp_…"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"if-none-match": '"' * 999},
+        {"if-none-match": "W/"},
+        {"accept-encoding": ";;q=,gzip;q=abc,br;q=-1,*;q=1e9,"},
+        {"accept-encoding": "gzip;q=NaN, identity"},
+        {"range": "bytes=5-1"},
+        {"x-request-id": "x" * 4_000},
+        {"accept": "text/nothing"},
+    ],
+)
+def test_poll__odd_headers__are_answered_with_the_document(serve: Serve, headers: dict[str, str]) -> None:
+    text = token("odd")
+    recognised(serve, text)
+    answer = serve.http.get(f"{PATH}?x=%00&x=%FF", headers={"authorization": f"Bearer {text}", **headers})
+
+    assert (answer.status_code, answer.json()["manifest"]["environment"]) == (200, "production")
+
+
 def test_other_requests__are_refused_in_the_right_words(serve: Serve) -> None:
     writer = token("writer", scope="events:write")
     until(lambda: serve.ruleset(writer).status_code == 403, seconds=3, what="the writer's recognition")
