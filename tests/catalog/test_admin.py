@@ -72,7 +72,7 @@ def test_surface_form__somebody_saved_meanwhile__keeps_what_was_typed(feed: Surf
 def test_surface_form__chain_to_nowhere__says_so_at_its_field() -> None:
     response = browser("operator").post(page("surface"), SURFACE | {"fallback_chain": "ghost"})
 
-    assert "there is no surface ghost" in str(response.context["form"].errors["fallback_chain"])
+    assert "There is no surface ghost" in str(response.context["form"].errors["fallback_chain"])
     assert Surface.objects.count() == 0
 
 
