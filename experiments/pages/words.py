@@ -15,7 +15,7 @@ def number(value: float, *, signed: bool = False) -> str:
     ('1,234,567', '0.0123', '−2.5')
     """
     size = abs(value)
-    if size >= 1_000 or value == int(value):
+    if size >= 100 or value == int(value):
         text = f"{size:,.0f}"
     elif size >= 10:
         text = f"{size:.1f}"

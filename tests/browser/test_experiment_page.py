@@ -38,7 +38,14 @@ PICTURE = "(canvas) => canvas.toDataURL()"
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
+def _sessions_end(live_server: LiveServer) -> Iterator[None]:
+    """Wait until the server's threads are done with the database, once the browser has let go of them."""
+    yield
+    until(nobody_else_is_connected, what="the end of the server's sessions")
+
+
+@pytest.fixture
+def browser(_sessions_end: None) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield chromium
@@ -69,7 +76,7 @@ def page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
     )
     yield page
     context.close()
-    until(nobody_else_is_connected, what="the end of the server's sessions")
+    connection.close()  # Playwright's event loop gives this thread a connection of its own
     assert complaints == []
 
 
