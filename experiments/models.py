@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 
+from controlplane.core import surfaces
 from controlplane.core.records import Record, RecordPointer, RecordVersion
 from experiments.lifecycle import Status
 
@@ -27,9 +28,8 @@ class Experiment(Record):
     """What readers must know about the unit of an imported experiment."""
 
     def touched_surfaces(self) -> tuple[str, ...]:
-        """The surfaces of its newest version; none means every surface."""
-        newest = self.newest()
-        return tuple(newest.content["surfaces"]) if newest else ()
+        """The surfaces of its newest version and of those that are live; none means every surface."""
+        return surfaces.of_record(self)
 
     def audit_snapshot(self) -> dict[str, Any]:
         phases = [phase.audit_snapshot() for phase in self.phases.order_by("number")]

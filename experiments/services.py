@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.catalog import selectors as catalog
 from controlplane.catalog.services.conditions import check_condition
-from controlplane.core import record_operations
+from controlplane.core import record_operations, surfaces
 from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, FieldError, InvalidInput, Stale
 from controlplane.core.operations import operation
@@ -37,7 +37,7 @@ def create_experiment(
     """A new draft with its first version. Raises InvalidInput, or Conflict when the key is taken."""
     return record_operations.create(
         "experiments.create_experiment", Experiment, key=key, title=title, owner=owner, content=content, judge=judge,
-        actor=actor, at=at, note=note, surfaces=_surfaces(content),
+        actor=actor, at=at, note=note, surfaces=surfaces.named(content),
     )  # fmt: skip
 
 
@@ -63,12 +63,9 @@ def save_experiment(
                 "The arms and units of an imported experiment are what was logged; they cannot be edited."
             )
 
-    wanted = _surfaces(content) if content is not None else ()
-    present = experiment.touched_surfaces()
-    everywhere = (content is not None and not wanted) or not present
     return record_operations.save(
         "experiments.save_experiment", experiment, judge=judge, actor=actor, at=at, expects=expects, title=title,
-        owner=owner, content=content, note=note, surfaces=() if everywhere else {*present, *wanted}, allowed=allowed,
+        owner=owner, content=content, note=note, surfaces=surfaces.of_save(experiment, content), allowed=allowed,
     )  # fmt: skip
 
 
@@ -120,6 +117,7 @@ def start_experiment(
             raise InvalidInput.on(
                 "version", f"there is no version {version}", f"Choose 1 to {row.newest().number}."
             )
+        surfaces.check_reach("experiments.start_experiment", chosen.content, actor)
         _check_metrics(chosen.content, environment)
         if row.status == Status.RUNNING:
             changed = rules.biasing_changes(running_phase(row).version.content, chosen.content)
@@ -195,7 +193,7 @@ def import_experiment(
 ) -> Experiment:
     """A stopped experiment of one phase whose exposures were logged elsewhere. Raises InvalidInput, Conflict."""
     with operation.create(
-        "experiments.import_experiment", by=actor, model=Experiment, at=at, surfaces=_surfaces(content)
+        "experiments.import_experiment", by=actor, model=Experiment, at=at, surfaces=surfaces.named(content)
     ) as created:
         record_operations.check_identity(key=key, title=title, owner=owner, note="")
         whole = judge(content)
@@ -291,8 +289,3 @@ def _check_metrics(content: Mapping[str, Any], environment: str) -> None:
             f"{', '.join(missing)} is not in use in {environment}",
             "Define the metric there first.",
         )
-
-
-def _surfaces(content: Mapping[str, Any]) -> tuple[str, ...]:
-    named = content.get("surfaces")
-    return tuple(one for one in named if isinstance(one, str)) if isinstance(named, list) else ()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.core.actors import Actor
 from controlplane.core.errors import Conflict, Forbidden, InvalidInput, Stale
 from controlplane.core.models import AuditEvent, SecurityEvent
 from controlplane.evidence import services as evidence
@@ -205,6 +206,24 @@ def test_import__ran_elsewhere__stopped_in_phase_one_and_never_started_here() ->
         services.start_experiment(experiment, **HERE)
     with pytest.raises(Conflict, match="are what was logged"):
         services.save_experiment(experiment, content=content(surfaces=[]), actor=ANALYST, at=NOW)
+
+
+def test_save_and_start__role_of_one_surface__reaches_no_other_and_never_every_surface() -> None:
+    home = Actor(kind="user", id="3", name="hal", grants=frozenset({("analyst", "home-feed")}))
+    experiment = draft(surfaces=["home-feed"])
+    services.save_experiment(
+        experiment, content=content(surfaces=["home-feed"], coverage=5_000), actor=home, at=NOW
+    )
+    for surfaces in (["search"], ["home-feed", "search"], []):
+        with pytest.raises(Forbidden):
+            services.save_experiment(experiment, content=content(surfaces=surfaces), actor=home, at=NOW)
+    assert experiment.newest().number == 2
+
+    wide = draft(key="wide", surfaces=[])
+    services.save_experiment(wide, content=content(surfaces=["home-feed"]), actor=ANALYST, at=NOW)
+    with pytest.raises(Forbidden):
+        services.start_experiment(wide, **{**HERE, "actor": home, "version": 1})
+    assert wide.phase == 0
 
 
 def test_analyse__before_the_first_phase__conflict() -> None:
