@@ -16,13 +16,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from controlplane.core.actors import Actor
 from controlplane.core.api.records import carrying_revision
 from controlplane.core.errors import DomainError, Stale
 from controlplane.core.pages import environment as environments
+from controlplane.core.pages.lists import ShownFiltersOnly
 from controlplane.core.pages.site import actor_of
 from controlplane.core.records import Record, valid_key
 from controlplane.core.selectors import history_of
@@ -89,7 +89,7 @@ class PagePart:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
-class RecordAdmin(ModelAdmin):
+class RecordAdmin(ShownFiltersOnly):
     """Admin of one kind of record. Subclasses name forms, operations and verbs; lists are Django's own."""
 
     record_form: ClassVar[type[RecordForm]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
+from controlplane.core.pages.lists import ShownFiltersOnly
 from controlplane.core.pages.records import may_somewhere
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(ShownFiltersOnly):
     """Lists and shows; changes nothing."""
 
     view_permission: ClassVar[str]
