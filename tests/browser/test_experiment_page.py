@@ -87,7 +87,7 @@ def nobody_else_is_connected() -> bool:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         row = cursor.fetchone()
-    return row == (0,)
+    return row is not None and row[0] == 0
 
 
 def open_page(page: Page, experiment: Experiment) -> None:

@@ -1,6 +1,5 @@
 """What experiments contribute to a ruleset, and what the engine makes of it."""
 
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,7 @@ from controlplane.engine import Request, assign
 from controlplane.engine.ranges import arm_ranges
 from experiments import services
 from experiments.ruleset import fragment, seed
-from tests.engine.documents import ruleset, shared_section
+from tests.engine.documents import AT, ruleset, shared_section
 from tests.experiments.making import ANALYST, NOW, draft, started
 
 USERS = [f"user-{number}" for number in range(400)]
@@ -21,9 +20,8 @@ USERS = [f"user-{number}" for number in range(400)]
 def arms_of(body: dict[str, Any], users: list[str] = USERS) -> dict[str, str | None]:
     """The arm of each user under one experiment."""
     rules = ruleset(shared_section(experiments=[body]))
-    at = datetime(2026, 11, 23, tzinfo=UTC)
     return {
-        user: assign(rules, Request(surface="home", at=at, unit_ids={"user": user}, context={}))[0].arm
+        user: assign(rules, Request(surface="home", at=AT, unit_ids={"user": user}, context={}))[0].arm
         for user in users
     }
 
