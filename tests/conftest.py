@@ -148,3 +148,17 @@ def django_db_setup(django_db_setup: None) -> None:
 def var_dir() -> Path:
     """This worker's own folder: lake, keys and state live below it."""
     return Path(os.environ["STATE_DIR"]).parent
+
+
+@pytest.fixture
+def lake_url(tmp_path: Path) -> str:
+    """Address of a lake that does not exist yet."""
+    return f"file://{tmp_path / 'lake'}"
+
+
+@pytest.fixture
+def own_lake(lake_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A lake of the test's own that settings, and so children, name."""
+    monkeypatch.setattr(settings, "LAKE_URL", lake_url)
+    monkeypatch.setitem(os.environ, "LAKE_URL", lake_url)
+    return lake_url

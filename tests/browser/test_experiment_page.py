@@ -93,6 +93,7 @@ def nobody_else_is_connected() -> bool:
 def open_page(page: Page, experiment: Experiment) -> None:
     page.goto(f"/experiments/experiment/{experiment.pk}/change/")
     page.wait_for_load_state("networkidle")
+    page.evaluate("() => document.fonts.ready.then(() => new Promise(requestAnimationFrame))")
 
 
 def measured() -> Experiment:

@@ -11,7 +11,7 @@ from controlplane.core.operations import subject_of
 from controlplane.core.selectors import actor_names, history_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PASSWORD = "a long enough phrase 7"  # noqa: S105 - of a person who exists for one test
+PASSWORD = "a long enough phrase 7"
 pytestmark = pytest.mark.django_db
 
 

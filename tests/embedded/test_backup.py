@@ -242,6 +242,11 @@ def test_commands__backup_then_restore__end_with_exit_code_0(
 def test_restore__into_a_server_of_ones_own__loads_refuses_and_replaces(
     filled: Parts, other: Places, where: Places, tmp_path: Path
 ) -> None:
+    with psycopg.connect(filled.owner_url, autocommit=True) as busy:
+        for _ in range(
+            500
+        ):  # an installation that was at work: its transaction ids are ahead of a new server's
+            busy.execute("SELECT pg_current_xact_id()")
     target, manifest = backup.back_up(filled, tmp_path, at=AT)
     foreign = places(where.var_dir.parent / "foreign")
     environment = services.ensure_running(foreign.var_dir)

@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from django.conf import settings
 
 from controlplane.core.actors import Actor
 from controlplane.events.addresses import direct_dsn
@@ -113,19 +110,6 @@ def rows(dsn: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
 @pytest.fixture
 def door(dsn: str) -> Door:
     return Door(dsn)
-
-
-@pytest.fixture
-def lake_url(tmp_path: Path) -> str:
-    return f"file://{tmp_path / 'lake'}"
-
-
-@pytest.fixture
-def own_lake(lake_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A lake of the test's own that settings, and so children, name."""
-    monkeypatch.setattr(settings, "LAKE_URL", lake_url)
-    monkeypatch.setitem(os.environ, "LAKE_URL", lake_url)
-    return lake_url
 
 
 @pytest.fixture

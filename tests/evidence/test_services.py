@@ -2,7 +2,6 @@
 repeat.
 """
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,10 +108,8 @@ def test_live_specs__not_in_use_here__not_found() -> None:
 
 
 @pytest.fixture
-def request_with_lake() -> AnalysisRequest:
-    root = Path(urlsplit(os.environ["LAKE_URL"]).path)
-    if not (root / "events").exists():
-        write_lake(root, shop(500, rates={"a": 0.1, "b": 0.3}))
+def request_with_lake(own_lake: str) -> AnalysisRequest:
+    write_lake(Path(urlsplit(own_lake).path), shop(500, rates={"a": 0.1, "b": 0.3}))
     plan = Plan("a", {"a": 5000, "b": 5000}, "purchase")
     return AnalysisRequest("experiments.experiment:checkout", population(), (PURCHASE,), plan)
 

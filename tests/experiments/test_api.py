@@ -55,10 +55,11 @@ def write_traffic() -> None:
         for unit in range(300):
             rows.append(lakes.exposure(f"{arm}-{unit}", arm, hours, surface="home-feed"))
             if unit < buyers:
-                rows.append(lakes.purchase(f"{arm}-{unit}", hours + 0.0001))
+                rows.append(lakes.purchase(f"{arm}-{unit}", hours))
     lakes.write_lake(Path(urlsplit(settings.LAKE_URL).path), rows)
 
 
+@pytest.mark.usefixtures("own_lake")
 def test_journey__draft_to_result__over_rest_alone(analyst: Caller) -> None:
     made = create(analyst, coverage=5_000)
     assert (made.status_code, made.json()["status"], made["ETag"]) == (201, "draft", '"1"')

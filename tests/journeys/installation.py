@@ -63,6 +63,7 @@ class Installation:
         }
         self._output = folder.with_name(f"{folder.name}.up.log")
         self._up: subprocess.Popen[bytes] | None = None
+        self._ready_length = 0
 
     def __enter__(self) -> Self:
         with self._output.open("wb") as output:
@@ -75,6 +76,7 @@ class Installation:
             )
         try:
             until("everything is up", self._settled, seconds=START_SECONDS)
+            self._ready_length = len(self.said())
         except BaseException:
             self.stop()
             raise
@@ -100,6 +102,10 @@ class Installation:
         assert self._up is not None
         assert self._up.poll() is None, self.said()
         return self.is_ready()
+
+    def said_until_ready(self) -> str:
+        """What its processes wrote to the terminal before all were ready the first time."""
+        return self.said()[: self._ready_length]
 
     def said(self) -> str:
         """Everything its processes wrote to the terminal."""

@@ -20,7 +20,7 @@ TRIES = 8
 
 
 def test_up__on_an_empty_folder__is_ready_and_its_logs_are_clean(installation: Installation) -> None:
-    said = installation.said()
+    said = installation.said_until_ready()
 
     assert set(installation.states()) == {*LONG_LIVED, "migrate", "bootstrap"}
     assert [line for line in said.splitlines() if "Traceback" in line or '"level": "error"' in line] == []
