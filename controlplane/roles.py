@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_VIEW: Final = frozenset({"*.view"})
+# Everybody may look, and change their own password.
+_VIEW: Final = frozenset({"*.view", "core.change_own_password"})
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _VIEW,

@@ -174,6 +174,7 @@ class UserAdmin(OperationPages):
             form,
             title=user.username,
             submit="Give the role",
+            person=user,
             grants=RoleGrant.objects.filter(user=user).order_by("role", "surface"),
             history=history_of(subject_of(user)),
         )
@@ -181,7 +182,11 @@ class UserAdmin(OperationPages):
     def _change(self, request: HttpRequest, user: User, form: GrantForm) -> HttpResponse | None:
         actor, now = actor_of(request), datetime.now(UTC)
         try:
-            if request.POST.get("revoke", "").isdigit():
+            if request.POST.get("active") in {"0", "1"}:
+                services.set_person_active(
+                    user=user, active=request.POST["active"] == "1", actor=actor, at=now
+                )
+            elif request.POST.get("revoke", "").isdigit():
                 grant = RoleGrant.objects.filter(user=user, pk=int(request.POST["revoke"])).first()
                 if grant is None:
                     raise Http404

@@ -38,6 +38,47 @@ def create_user(*, username: str, password: str, actor: Actor, at: datetime, ema
     return draft
 
 
+@register("core.change_own_password", title="Change one's own password")
+def change_own_password(*, user: User, old: str, new: str, actor: Actor, at: datetime) -> User:
+    """A new password for oneself. Raises Forbidden for somebody else's, InvalidInput for a wrong old or a weak new one."""
+    # Whoever holds a role anywhere may do this; one limited to surfaces is asked about the first of them.
+    limited = (
+        ()
+        if any(surface is None for _, surface in actor.grants)
+        else sorted(s for _, s in actor.grants if s)[:1]
+    )
+    with operation("core.change_own_password", user, by=actor, at=at, surfaces=limited) as row:
+        if (actor.kind, actor.id) != ("user", str(row.pk)):
+            raise Forbidden("A password is changed by the person it belongs to.")
+        if not row.check_password(old):
+            raise InvalidInput.on("old_password", "is not your password", "Type the one you sign in with.")
+        try:
+            validate_password(new, user=row)
+        except ValidationError as error:
+            raise InvalidInput(
+                "The password is too weak.",
+                errors=[FieldError("new_password", message) for message in error.messages],
+            ) from error
+        row.set_password(new)
+        row.save(update_fields=["password"])
+    return user
+
+
+@register("core.set_person_active", title="Let a person in, or not")
+def set_person_active(
+    *, user: User, active: bool, actor: Actor, at: datetime, expects: int | None = None
+) -> User:
+    """Whether the person can sign in; ending it ends their sessions at once. Raises Conflict when it is so already."""
+    with operation("core.set_person_active", user, by=actor, at=at, expects=expects) as row:
+        if row.is_active is active:
+            raise Conflict(f"{row.username} is {'active' if active else 'inactive'} already.")
+        if (actor.kind, actor.id) == ("user", str(row.pk)):
+            raise Conflict("Somebody else must do that to your own account.")
+        row.is_active = active
+        row.save(update_fields=["is_active"])
+    return user
+
+
 @register("core.grant_role", title="Give a role")
 def grant_role(
     *, user: User, role: str, actor: Actor, at: datetime, surface: str = "", expects: int | None = None

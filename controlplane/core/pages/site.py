@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from axes.helpers import get_client_ip_address
-from django.contrib.auth import logout
+from django import forms
+from django.contrib.auth import logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
+from unfold.widgets import UnfoldAdminPasswordWidget
 
-from controlplane.core import security
+from controlplane.core import security, services
 from controlplane.core.actors import Actor
+from controlplane.core.errors import DomainError
 from controlplane.core.models import OpenFinding, User
 from controlplane.core.pages import environment, home
 from controlplane.core.requests import request_id
@@ -23,6 +26,16 @@ def actor_of(request: HttpRequest) -> Actor:
     """The signed-in person as an actor. Only for pages behind the sign-in."""
     assert isinstance(request.user, User)
     return Actor.of_user(request.user).with_request(request_id(request))
+
+
+class PasswordForm(forms.Form):
+    old_password = forms.CharField(
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"})
+    )
+    new_password = forms.CharField(
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="At least 12 characters, not only digits, not a common one.",
+    )
 
 
 class ControlPlaneSite(UnfoldAdminSite):
@@ -60,6 +73,40 @@ class ControlPlaneSite(UnfoldAdminSite):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "core/home.html", context)
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A person's own password, changed by the operation; they stay signed in here and nowhere else."""
+        form = PasswordForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            assert isinstance(request.user, User)
+            try:
+                user = services.change_own_password(
+                    user=User.objects.get(pk=request.user.pk),  # the request's own is a lazy stand-in
+                    old=form.cleaned_data["old_password"],
+                    new=form.cleaned_data["new_password"],
+                    actor=actor_of(request),
+                    at=datetime.now(UTC),
+                )
+            except DomainError as error:
+                for problem in error.errors:
+                    form.add_error(problem.field if problem.field in form.fields else None, problem.sentence)
+                if not error.errors:
+                    form.add_error(None, error.detail)
+            else:
+                update_session_auth_hash(request, user)
+                return HttpResponseRedirect("/password_change/done/")
+        context = {
+            **self.each_context(request),
+            "title": "Change your password",
+            "form": form,
+            "submit": "Change it",
+            "list_address": "/",
+            "list_title": "home",
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "core/form.html", context)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, extra_context)
