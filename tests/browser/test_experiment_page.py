@@ -123,12 +123,12 @@ def test_result__wide_screen__plots_are_drawn_and_the_switch_works_by_keyboard(p
     page.get_by_role("radio", name="relative").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="absolute")).to_be_checked()
-    assert plot(page, "effects") != relative
+    until(lambda: plot(page, "effects") != relative, seconds=5, what="the absolute plot")
     page.keyboard.press("ArrowLeft")
-    assert plot(page, "effects") == relative
+    until(lambda: plot(page, "effects") == relative, seconds=5, what="the relative plot again")
 
     page.get_by_role("combobox", name="Metric", exact=True).select_option("revenue")
-    assert plot(page, "over-time") != over_time
+    until(lambda: plot(page, "over-time") != over_time, seconds=5, what="the other metric's plot")
 
 
 def test_result__theme_changes__plots_follow(page: Page) -> None:

@@ -267,6 +267,7 @@
   });
   const redraw = (name) => { for (const plot of plots) if (!name || plot.name === name) plot.draw(); };
   new MutationObserver(() => redraw()).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+  document.fonts.ready.then(() => redraw());  // text on a canvas does not change by itself when its font arrives
   document.querySelector("[data-switch]")?.addEventListener("change", (event) => {
     state.scale = event.target.value;
     redraw("effects");
