@@ -35,7 +35,7 @@ class ExperimentAdmin(RecordAdmin):
     list_display = ("title", "key", "standing", "surfaces", "primary_metric", "owner")
     list_filter = ("status", "imported")
     search_fields = ("key", "title", "owner")
-    ordering = ("key",)
+    ordering = ("imported", "-created_at", "key")  # what one works on before what others published
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Experiment]:
         return selectors.listed()
