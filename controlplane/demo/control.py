@@ -61,13 +61,13 @@ class ControlPlane:
     def keys(self, role: str, records: str) -> list[str]:
         """The keys of all records of a kind."""
         found: list[str] = []
-        path: str | None = f"/{records}"
-        while path:
-            page = self.get(role, path)
-            rows = page if isinstance(page, list) else page["results"]
-            found.extend(row["key"] for row in rows)
-            path = None if isinstance(page, list) else page.get("next")
-        return found
+        number = 1
+        while True:
+            page = self.get(role, f"/{records}", page_size="500", page=str(number))
+            found.extend(row["key"] for row in page["results"])
+            if not page["next"]:
+                return found
+            number += 1
 
     def create(self, role: str, records: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A new record."""
