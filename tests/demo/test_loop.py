@@ -15,6 +15,8 @@ from tests.demo.loop import Looped, run_loop
 
 SHOPPERS = 8_000
 
+pytestmark = pytest.mark.slow
+
 
 def recomputed(run: Looped) -> list[verify.Check]:
     """Every check of a run against its lake."""
